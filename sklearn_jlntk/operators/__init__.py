@@ -1,0 +1,1 @@
+"""Linear operators: the Johnson-Lindenstrauss family and its adjoints."""

@@ -1,0 +1,43 @@
+"""Fixtures shared by the tests: array namespaces, devices and floating dtypes."""
+
+import os
+
+# scikit-learn dispatches on array namespaces only if SciPy does, decided at its import.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+NAMESPACES = [
+    "numpy",
+    "array_api_strict",
+    "torch",
+    pytest.param("cupy", marks=pytest.mark.gpu),
+]
+DTYPES = ["float32", "float64"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """Small products on several threads cost far more than they save."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@pytest.fixture(params=NAMESPACES)
+def xp(request):
+    """Array namespace, by its array-api-compat wrapper; skipped where not installed."""
+    library = pytest.importorskip(request.param)
+    if request.param == "cupy" and not library.cuda.is_available():
+        pytest.skip("no CUDA device")
+    from array_api_compat import array_namespace
+
+    one = np.ones(1) if request.param == "numpy" else library.asarray([1.0])
+    return array_namespace(one)
+
+
+@pytest.fixture(params=DTYPES)
+def dtype(request, xp):
+    """Floating dtype of the namespace."""
+    return getattr(xp, request.param)
