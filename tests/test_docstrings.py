@@ -1,0 +1,131 @@
+"""Docstrings of the public names: numpydoc's format, true defaults, shapes said."""
+
+import ast
+import enum
+import importlib
+import inspect
+import pkgutil
+import re
+
+import pytest
+from numpydoc.docscrape import ClassDoc, FunctionDoc
+from numpydoc.validate import validate
+
+import sklearn_jlntk
+
+# numpydoc's checks that this package leaves out, each with the reason.
+EXCLUDED_CHECKS = {
+    "GL01": "the summary follows the opening quotes (PEP 257)",
+    "ES01": "a summary and the parameters often say it all",
+    "EX01": "examples are where they help",
+    "SA01": "cross-references are where they help",
+    "SS05": "the summary is a noun phrase, and nouns may end in s",
+    "RT02": "a returned array has a name, which its equation uses",
+}
+# A summary says what comes back; these words say only that something does.
+EMPTY_VERBS = {"Calculate", "Compute", "Computes", "Get", "Gets", "Return", "Returns"}
+
+
+def public_modules():
+    """The package and its modules without a leading underscore."""
+    yield sklearn_jlntk
+    for info in pkgutil.walk_packages(sklearn_jlntk.__path__, "sklearn_jlntk."):
+        if "._" not in info.name:
+            yield importlib.import_module(info.name)
+
+
+def is_documented_here(thing):
+    """Whether this is a function, class or property written in this package."""
+    thing = getattr(thing, "fget", thing)
+    is_code = inspect.isclass(thing) or inspect.isfunction(thing)
+    return is_code and thing.__module__.startswith("sklearn_jlntk")
+
+
+def members(cls):
+    """Public methods and properties that a class has from this package, by name."""
+    for name, member in inspect.getmembers_static(cls):
+        function = getattr(member, "__func__", member)  # of a class or static method
+        if not name.startswith("_") and is_documented_here(function):
+            yield name, function
+
+
+def public_things():
+    """Dotted import path and object of all that the docs describe, each object once."""
+    found = {}
+    for module in public_modules():
+        for name in getattr(module, "__all__", ()):
+            thing = getattr(module, name)
+            if not is_documented_here(thing):
+                continue
+            path = f"{module.__name__}.{name}"
+            found.setdefault(thing, path)
+            if inspect.isclass(thing):
+                for member_name, member in members(thing):
+                    found.setdefault(member, f"{path}.{member_name}")
+    return {path: thing for thing, path in found.items()}
+
+
+def is_called(thing):
+    """Whether users call it: not a property, nor an enumeration."""
+    is_enumeration = inspect.isclass(thing) and issubclass(thing, enum.Enum)
+    return callable(thing) and not is_enumeration
+
+
+PUBLIC = public_things()
+CALLABLE = [path for path, thing in PUBLIC.items() if is_called(thing)]
+
+
+def documented_parameters(thing):
+    """Name and type line of each documented parameter."""
+    doc = ClassDoc(thing) if inspect.isclass(thing) else FunctionDoc(thing)
+    return {
+        name.strip().lstrip("*"): parameter.type
+        for parameter in doc["Parameters"]
+        for name in parameter.name.split(",")
+    }
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+def test_docstring_follows_numpydoc(path):
+    excluded = set(EXCLUDED_CHECKS)
+    if not is_called(PUBLIC[path]):
+        excluded.add("PR01")  # what makes an enumeration's member is Python's business
+    errors = [
+        f"{code}: {text}"
+        for code, text in validate(path)["errors"]
+        if code not in excluded
+    ]
+    assert not errors, "\n".join(errors)
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+def test_summary_says_what_it_is(path):
+    first_word = inspect.getdoc(PUBLIC[path]).split()[0]
+    assert first_word not in EMPTY_VERBS
+
+
+@pytest.mark.parametrize("path", sorted(CALLABLE))
+def test_documented_defaults_are_those_of_the_signature(path):
+    types = documented_parameters(PUBLIC[path])
+    for name, parameter in inspect.signature(PUBLIC[path]).parameters.items():
+        if name == "self" or types.get(name, "").lower() == "ignored":
+            continue
+        stated = re.search(r"default=(.+)$", types[name])
+        if parameter.default is inspect.Parameter.empty:
+            assert stated is None, f"{name} has no default"
+        else:
+            assert stated, f"{name}: its default, {parameter.default!r}, is not stated"
+            assert ast.literal_eval(stated[1]) == parameter.default, name
+
+
+@pytest.mark.parametrize("path", sorted(CALLABLE))
+def test_array_types_state_a_shape(path):
+    for name, kind in documented_parameters(PUBLIC[path]).items():
+        if re.match(r"\{?(nd)?array\b", kind):
+            assert re.search(r"of (any )?shape", kind), f"{name} : {kind}"
+
+
+def test_excluded_checks_exist_in_numpydoc():
+    from numpydoc.validate import ERROR_MSGS
+
+    assert set(EXCLUDED_CHECKS) <= set(ERROR_MSGS)

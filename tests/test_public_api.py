@@ -1,0 +1,124 @@
+"""The names that users call, word for word: a change here is a change for them."""
+
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+
+import pytest
+
+import sklearn_jlntk
+
+# Where each name is imported from.
+NAMES = {
+    "sklearn_jlntk": {
+        "FJLT",
+        "JLFactorizedNTKClassifier",
+        "JLFactorizedNTKRegressor",
+        "__version__",
+    },
+    "sklearn_jlntk.network": {"FactorizedNetwork"},
+    "sklearn_jlntk.ntk": {"empirical_ntk", "infinite_width_ntk", "smallest_eigenvalue"},
+    "sklearn_jlntk.operators": {"make_sketch"},
+}
+
+NETWORK_PARAMETERS = {
+    "factorization": "bc",
+    "width": 4096,
+    "n_components": "auto",
+    "effective_width": "auto",
+    "input_sketch": "block-hadamard",
+    "width_sketch": "block-hadamard",
+    "learning_rate": "auto",
+    "max_iter": 500,
+    "tol": 1e-4,
+    "alpha": 0.0,
+    "normalize": "bias",
+    "initial_output": "zero",
+    "fit_intercept": True,
+    "early_stopping": False,
+    "validation_fraction": 0.1,
+    "n_iter_no_change": 10,
+    "warm_start": False,
+    "solver": "auto",
+    "device": None,
+    "random_state": None,
+}
+
+# Parameters and defaults, in order: those before "*" may be given by position.
+SIGNATURES = {
+    "JLFactorizedNTKRegressor": {"*": None, **NETWORK_PARAMETERS},
+    "JLFactorizedNTKClassifier": {"*": None, **NETWORK_PARAMETERS},
+    "FJLT": {
+        "n_components": "auto",
+        "*": None,
+        "eps": 0.1,
+        "method": "block-hadamard",
+        "random_state": None,
+    },
+}
+
+METHODS = {
+    "JLFactorizedNTKRegressor": (
+        "effective_weights fit lambda_0 ntk partial_fit predict score"
+    ),
+    "JLFactorizedNTKClassifier": "decision_function fit partial_fit predict score",
+    "FJLT": "fit get_feature_names_out inverse_transform transform",
+}
+
+
+def public_modules():
+    """Names of the modules without a leading underscore, the package first."""
+    found = pkgutil.walk_packages(sklearn_jlntk.__path__, "sklearn_jlntk.")
+    return ["sklearn_jlntk", *(info.name for info in found if "._" not in info.name)]
+
+
+def written_signature(cls):
+    """Parameters and defaults of a constructor in the notation of SIGNATURES."""
+    written = {}
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "*" not in written:
+            written["*"] = None
+        written[name] = parameter.default
+    return written
+
+
+@pytest.mark.parametrize("module", sorted(NAMES))
+def test_names_are_where_users_import_them(module):
+    assert NAMES[module] <= set(dir(importlib.import_module(module)))
+
+
+def test_package_lists_exactly_its_names():
+    assert set(sklearn_jlntk.__all__) == NAMES["sklearn_jlntk"]
+
+
+@pytest.mark.parametrize("name", sorted(SIGNATURES))
+def test_signature_is_the_documented_one(name):
+    signature = written_signature(getattr(sklearn_jlntk, name))
+    assert list(signature.items()) == list(SIGNATURES[name].items())
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_methods_are_there(name):
+    cls = getattr(sklearn_jlntk, name)
+    missing = [m for m in METHODS[name].split() if not callable(getattr(cls, m, None))]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", public_modules())
+def test_module_lists_all_that_it_defines_in_public(name):
+    module = importlib.import_module(name)
+    listed = module.__all__
+    assert len(listed) == len(set(listed))
+    assert set(listed) <= set(dir(module))
+    defined = {
+        key
+        for key, thing in vars(module).items()
+        if not key.startswith("_") and getattr(thing, "__module__", None) == name
+    }
+    assert defined <= set(listed)
+
+
+def test_version_is_that_of_the_installed_package():
+    installed = importlib.metadata.version("sklearn-jlntk")
+    assert sklearn_jlntk.__version__ == installed
