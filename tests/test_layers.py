@@ -18,9 +18,10 @@ ROOT = Path(sklearn_jlntk.__file__).parent
 # Lowest first. A module that is not here has no place yet, and fails the test.
 LAYERS = (
     {"_array_api", "_jit"},
-    {"_tiles"},
+    {"_tiles", "_spectrum"},
     {"operators", "_arc_cosine"},
-    {"network", "ntk", "gradient_descent", "theory", "_sizes"},
+    {"_abc_kernel", "_bias_gradient", "_sizes"},
+    {"network", "ntk", "gradient_descent", "theory"},
     {"diagnostics", "plotting", "_training"},
     {"_validation"},
     {"_factorized_estimator"},

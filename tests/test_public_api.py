@@ -4,6 +4,8 @@ import importlib
 import importlib.metadata
 import inspect
 import pkgutil
+import re
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,20 @@ def test_module_lists_all_that_it_defines_in_public(name):
         if not key.startswith("_") and getattr(thing, "__module__", None) == name
     }
     assert defined <= set(listed)
+
+
+@pytest.mark.parametrize("name", public_modules())
+def test_reference_page_lists_every_public_class_and_function(name):
+    page = Path(__file__).parents[1] / "docs" / "reference.rst"
+    listed = set(re.findall(r"^   ([\w.]+)$", page.read_text("utf-8"), re.MULTILINE))
+    module = importlib.import_module(name)
+    missing = {
+        key
+        for key in module.__all__
+        if callable(getattr(module, key))
+        and not {key, f"{name}.{key}".removeprefix("sklearn_jlntk.")} & listed
+    }
+    assert not missing
 
 
 def test_version_is_that_of_the_installed_package():

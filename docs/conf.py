@@ -1,0 +1,72 @@
+"""Sphinx configuration. The build reads nothing from the network."""
+
+import os
+
+# Set before SciPy is imported: the gallery runs estimators on every array library.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import inspect
+
+import sklearn_jlntk
+
+project = "sklearn_jlntk"
+author = "The sklearn_jlntk developers"
+copyright = f"2026, {author}"
+version = release = sklearn_jlntk.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates"]
+default_role = "literal"
+pygments_style = "default"
+
+html_theme = "pydata_sphinx_theme"
+html_title = "sklearn_jlntk"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+    "show_prev_next": False,
+}
+html_sidebars = {"index": [], "reference": [], "paper_to_code": []}
+
+autosummary_generate = True
+autodoc_member_order = "groupwise"
+numpydoc_show_class_members = False  # the template of a class shows them in full
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("sklearn_jlntk",),
+    "ignore_pattern": r"(^|/)(?!plot_)[^/]*\.py$",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+}
+
+
+def skip_members_of_others(app, what, name, obj, skip, options):
+    """Leave to scikit-learn's own pages what its classes bring along."""
+    if what != "class" or skip:
+        return None
+    function = inspect.unwrap(getattr(obj, "fget", None) or obj)
+    is_ours = getattr(function, "__module__", "").startswith("sklearn_jlntk")
+    return None if is_ours else True
+
+
+def setup(app):
+    """Connect the hook."""
+    app.connect("autodoc-skip-member", skip_members_of_others)
