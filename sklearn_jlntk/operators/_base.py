@@ -1,7 +1,8 @@
 """Base of the linear operators: checked public verbs, the adjoint view, conversion.
 
-An operator is its action. A member of the family writes ``_matmat`` and ``_rmatmat``; the
-public verbs, with SciPy's names and SciPy's meaning, come from here. Samples are columns.
+An operator is its action. A member of the family writes ``_matmat`` and ``_rmatmat``;
+the public verbs, with SciPy's names and SciPy's meaning, come from here. Samples are
+columns.
 """
 
 from abc import ABC, abstractmethod
@@ -41,6 +42,9 @@ class Operator(ABC):
 
     _sign_fields = ()
 
+    # Whether `_matmat` needs room for its columns, so that many come a few at a time.
+    _in_few_columns = False
+
     @abstractmethod
     def _matmat(self, V):  # (n_in, p) -> (n_out, p)
         """Operator times columns."""
@@ -48,6 +52,10 @@ class Operator(ABC):
     @abstractmethod
     def _rmatmat(self, V):  # (n_out, p) -> (n_in, p)
         """Adjoint times columns."""
+
+    def _host_matrix(self, dtype):
+        """Matrix on the host that SciPy can multiply, None where none is stored."""
+        return None
 
     def matmat(self, V):
         """Operator times each column of `V`.
@@ -109,9 +117,9 @@ class Operator(ABC):
     def _checked(self, V, n_rows, verb):
         if V.ndim != 2 or V.shape[0] != n_rows:
             raise ValueError(
-                f"{type(self).__name__}.{verb} of an operator of shape {self.shape} was "
-                f"given an array of shape {tuple(V.shape)}; it takes columns, an array "
-                f"of shape ({n_rows}, n_columns). Transpose rows of samples first."
+                f"{type(self).__name__}.{verb} of an operator of shape {self.shape} "
+                f"was given an array of shape {tuple(V.shape)}; it takes columns, an "
+                f"array of shape ({n_rows}, n_columns). Transpose rows of samples first."
             )
         return V
 
@@ -156,6 +164,14 @@ class Adjoint(Operator):
     """
 
     operator: Operator
+
+    @property
+    def _in_few_columns(self):
+        return self.operator._in_few_columns
+
+    def _host_matrix(self, dtype):
+        matrix = self.operator._host_matrix(dtype)
+        return None if matrix is None else matrix.T
 
     def _matmat(self, V):
         return self.operator._rmatmat(V)

@@ -1,0 +1,68 @@
+"""Host randomness of the operators: independent streams, packed signs, sparse subsets.
+
+Everything is drawn with NumPy and moved afterwards, so that a seed means the same
+operator in every namespace and on every device.
+"""
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sklearn_jlntk._array_api import from_host
+
+
+def random_streams(rng, n_streams):
+    """Independent NumPy generators, drawn from a seed, RandomState or Generator."""
+    if isinstance(rng, np.random.Generator):
+        entropy = rng.integers(2**32, size=4)
+    else:
+        entropy = check_random_state(rng).randint(2**32, size=4, dtype=np.int64)
+    children = np.random.SeedSequence(entropy.tolist()).spawn(n_streams)
+    return [np.random.default_rng(child) for child in children]
+
+
+def random_signs(rng, shape):
+    """Array of `shape` of independent fair signs, int8; one random bit for each."""
+    size = int(np.prod(shape))
+    bits = np.frombuffer(rng.bytes((size + 7) // 8), dtype=np.uint8)
+    signs = np.unpackbits(bits, count=size).view(np.int8)
+    return (2 * signs - 1).reshape(shape)
+
+
+def draw_signs(rng, shape, like):
+    """Random signs, int8, in the namespace and on the device of `like`."""
+    return from_host(random_signs(rng, shape), like)
+
+
+def random_positions(rng, n, size):
+    """Sorted uniformly random subset of `size` of the first `n` integers, (size,)."""
+    if size == n:
+        return np.arange(n)
+    return np.sort(rng.choice(n, size=size, replace=False))
+
+
+def random_subsets(rng, n, size, n_subsets):
+    """Independent random subsets of the first `n` integers, (n_subsets, size).
+
+    Floyd's algorithm, for all subsets at once: no subset costs more than its size.
+    """
+    subsets = np.empty((n_subsets, size), dtype=np.int64)
+    for i, largest in enumerate(range(n - size, n)):
+        drawn = rng.integers(largest + 1, size=n_subsets)
+        taken = np.any(subsets[:, :i] == drawn[:, None], axis=1)
+        subsets[:, i] = np.where(taken, largest, drawn)
+    return subsets
+
+
+def bernoulli_positions(rng, n, probability):
+    """Sorted integers below `n`, each present with `probability`, independently.
+
+    Sums of geometric gaps: the exact law at the cost of the integers present.
+    """
+    parts, last = [], -1
+    expected = n * probability
+    size = int(expected + 4 * expected**0.5) + 1
+    while last < n:
+        parts.append(last + np.cumsum(rng.geometric(probability, size=size)))
+        last = parts[-1][-1]
+    positions = np.concatenate(parts)
+    return positions[positions < n]

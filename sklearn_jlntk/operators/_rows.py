@@ -1,0 +1,87 @@
+"""The way of rows of samples, dense or CSR, through an operator."""
+
+from scipy import sparse
+
+from sklearn_jlntk._array_api import array_namespace, device, is_numpy_namespace
+
+# Numbers of the input taken at a time, and samples at the least.
+_CHUNK_SIZE = 2**17
+_FEWEST_SAMPLES = 32
+
+
+def project_rows(operator, X):
+    r"""Images of rows of samples, features-first: :math:`S X^T`.
+
+    Parameters
+    ----------
+    operator : Operator of shape (n_out, n_in)
+        The map S.
+    X : {array, CSR} of shape (n_samples, n_in)
+        Rows; CSR needs an operator on NumPy arrays.
+
+    Returns
+    -------
+    images : array of shape (n_out, n_samples)
+        One column for each row of X, in the dtype of X.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not of length `n_in`.
+    TypeError
+        If X is CSR and the operator lives in another namespace than NumPy.
+
+    Notes
+    -----
+    Rows are taken in chunks of about :math:`2^{17}` numbers where the operator needs
+    room for them; no row depends on another. CSR rows meet a stored matrix as they are,
+    and become dense a chunk at a time in front of a transform.
+    """
+    n_in = operator.shape[1]
+    if n_in is not None and (X.ndim != 2 or X.shape[1] != n_in):
+        raise ValueError(
+            f"project_rows was given an array of shape {tuple(X.shape)} for an "
+            f"operator of shape {operator.shape}; it takes rows, an array of shape "
+            f"(n_samples, {n_in})."
+        )
+    if sparse.issparse(X):
+        return _project_csr(operator, X)
+    if not operator._in_few_columns:
+        return operator.matmat(X.T)
+    return _project_chunks(operator, X, lambda rows: rows)
+
+
+def _project_csr(operator, X):  # CSR (n, n_in) -> (n_out, n)
+    """Images of CSR rows."""
+    if operator.shape[1] is None:
+        return X.T.toarray()
+    if operator.like is not None:
+        xp = array_namespace(operator.like)
+        if not is_numpy_namespace(xp):
+            raise TypeError(
+                "CSR rows need an operator on NumPy arrays, but this one is in "
+                f"{xp.__name__}. Convert the rows with X.toarray() and move them there, "
+                "or draw the operator on NumPy."
+            )
+    matrix = operator._host_matrix(X.dtype)
+    if matrix is None:
+        return _project_chunks(operator, X, lambda rows: rows.toarray())
+    image = X @ matrix.T
+    return (image.toarray() if sparse.issparse(image) else image).T
+
+
+def _project_chunks(operator, X, to_dense):  # (n, n_in) -> (n_out, n)
+    """Images of rows, a chunk of samples at a time."""
+    n_samples, n_in = X.shape
+    step = max(_FEWEST_SAMPLES, _CHUNK_SIZE // n_in)
+    images = None
+    for start in range(0, max(1, n_samples), step):
+        rows = to_dense(X[start : start + step, :])
+        image = operator.matmat(rows.T)
+        if images is None:
+            xp = array_namespace(image)
+            images = xp.empty(
+                (operator.shape[0], n_samples), dtype=image.dtype, device=device(image)
+            )
+        images[:, start : start + step] = image
+    return images

@@ -1,0 +1,104 @@
+"""Walsh-Hadamard transform of columns, and the padding and sampling around it."""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.linalg import hadamard
+
+from sklearn_jlntk._array_api import array_namespace, device, from_host
+
+# Below so many columns a matrix product has too little to do for each small factor;
+# the columns are laid out as rows then. Measured on NumPy: 2 to 4 times faster at 4.
+FEW_COLUMNS = 48
+
+
+def power_of_two(n):
+    """Smallest power of two that is not below `n`."""
+    return 1 << (int(n) - 1).bit_length()
+
+
+def walsh_hadamard(V):  # (..., L, p) -> (..., L, p)
+    r"""Unnormalised Walsh-Hadamard transform :math:`H_L V` of columns.
+
+    Parameters
+    ----------
+    V : array of shape (..., L, p)
+        Stacks of columns, L a power of two.
+
+    Returns
+    -------
+    transformed : array of shape (..., L, p)
+        In natural (Hadamard) order.
+
+    Notes
+    -----
+    :math:`H_L` is the Kronecker product of Hadamard matrices of order 8 to 64, applied
+    one after the other as matrix products: about :math:`2 L p \sum_i r_i` operations,
+    more than the :math:`L p \log_2 L` of butterflies, at ten times their speed in an
+    array library.
+    """
+    if 0 in V.shape:
+        return V
+    if V.shape[-1] < FEW_COLUMNS:
+        xp = array_namespace(V)
+        return xp.matrix_transpose(_transform(xp.matrix_transpose(V), V.shape[-2], 1))
+    return _transform(V, *V.shape[-2:])
+
+
+def _transform(V, length, inner):  # C-ordered (..., length, inner), flattened at will
+    """Kronecker factors of the transform, the slowest index first."""
+    xp = array_namespace(V)
+    shape = V.shape
+    for radix in _radices(length):
+        factor = from_host(_hadamard(radix), V, V.dtype)
+        length //= radix
+        if length * inner == 1:
+            V = xp.reshape(V, (-1, radix)) @ factor
+        else:
+            V = factor @ xp.reshape(V, (-1, radix, length * inner))
+    return xp.reshape(V, shape)
+
+
+def _radices(length):
+    """Orders of the Kronecker factors, powers of two of nearly equal size."""
+    exponent = length.bit_length() - 1
+    n_factors = 1 if exponent <= 6 else -(-exponent // 5)
+    sizes = [(exponent + i) // n_factors for i in range(n_factors)]
+    return [2**size for size in sizes]
+
+
+@lru_cache(maxsize=8)
+def _hadamard(order):
+    """Hadamard matrix on the host; it is moved to the arrays at hand when used."""
+    return hadamard(order, dtype=np.int8)
+
+
+def pad_rows(V, n_rows):  # (n, p) -> (n_rows, p)
+    """`V` with rows of zeros below, as many as are missing to `n_rows`."""
+    missing = n_rows - V.shape[0]
+    if missing == 0:
+        return V
+    xp = array_namespace(V)
+    zeros = xp.zeros((missing, V.shape[1]), dtype=V.dtype, device=device(V))
+    return xp.concat([V, zeros], axis=0)
+
+
+def sample_rows(V, positions):  # (n_rows, p) -> (n, p)
+    """Rows of `V` at sorted `positions`, `V` itself where that is all of them."""
+    if positions.shape[0] == V.shape[0]:
+        return V
+    return array_namespace(V).take(V, positions, axis=0)
+
+
+def spread_rows(V, positions, n_rows):  # (n, p) -> (n_rows, p)
+    """Rows of `V` put at sorted `positions` among zeros: `sample_rows` adjoint."""
+    n = positions.shape[0]
+    if n == n_rows:
+        return V
+    xp = array_namespace(V)
+    rows = xp.arange(n_rows, device=device(V), dtype=positions.dtype)
+    # Row n is a zero: where a row is no position, it is taken from there.
+    slots = xp.searchsorted(positions, rows, side="right")
+    before = xp.searchsorted(positions, rows, side="left")
+    slots = xp.where(slots > before, before, xp.full_like(before, n))
+    return xp.take(pad_rows(V, n + 1), slots, axis=0)
