@@ -5,18 +5,23 @@ at hand. What an array library does in a way of its own is said here and nowhere
 """
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj, to_device
-from array_api_compat import numpy as numpy_namespace
 from array_api_compat import (
+    array_namespace,
+    device,
+    is_array_api_obj,
     is_cupy_array,
+    is_numpy_array,
     is_numpy_namespace,
     is_torch_array,
+    to_device,
 )
+from array_api_compat import numpy as numpy_namespace
 
 __all__ = [
     "array_namespace",
     "device",
     "from_host",
+    "host_or_cuda",
     "is_array",
     "is_numpy_namespace",
     "numpy_namespace",
@@ -54,3 +59,38 @@ def prototype(like):
     """Empty array that remembers the namespace, device and dtype of `like`."""
     xp = array_namespace(like)
     return xp.empty((0,), dtype=like.dtype, device=device(like))
+
+
+def host_or_cuda(X, device_):
+    """`X` where the parameter ``device`` of an estimator wants it computed.
+
+    ``None`` leaves it where it is; ``"cpu"`` and ``"cuda"`` move it to NumPy and CuPy.
+    """
+    if device_ is None or (device_ == "cpu" and is_numpy_array(X)):
+        return X
+    if device_ == "cpu":
+        return to_host(X) if is_array(X) else X
+    return _cupy().asarray(to_host(X)) if is_array(X) else _to_cupy_csr(X)
+
+
+def _to_cupy_csr(X):
+    """Dense CuPy rows of a SciPy CSR matrix."""
+    return _cupy().asarray(X.toarray())
+
+
+def _cupy():
+    """The module cupy, or an error that says what is missing."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise ImportError(
+            "device='cuda' computes with CuPy, which is not installed. Install the extra "
+            "for your CUDA: pip install 'sklearn_jlntk[cuda12]' or "
+            "'sklearn_jlntk[cuda13]', or leave device=None."
+        ) from error
+    if not cupy.cuda.is_available():
+        raise RuntimeError(
+            "device='cuda' needs a CUDA device, and CuPy sees none. Check the driver with "
+            "nvidia-smi, or leave device=None."
+        )
+    return cupy

@@ -24,6 +24,7 @@ LAYERS = (
     {"network", "ntk", "gradient_descent", "theory"},
     {"diagnostics", "plotting", "_training"},
     {"_validation"},
+    {"_network_estimator"},
     {"_factorized_estimator"},
     {"random_projection", "kernels", "kernel_regression", "neural_network"},
     {"dask"},

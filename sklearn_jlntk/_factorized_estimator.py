@@ -1,0 +1,269 @@
+"""Training of the estimators: drawing the network, step size, descent, outcome.
+
+The estimators are shells around this: they check what comes in and say what the outputs
+mean. Here the network is drawn and trained on real targets.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from sklearn_jlntk import theory
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    from_host,
+    host_or_cuda,
+    prototype,
+    to_host,
+)
+from sklearn_jlntk._network_estimator import NetworkEstimator
+from sklearn_jlntk._sizes import resolve_sizes
+from sklearn_jlntk._training import EarlyStopping, Samples, StepTasks, hold_out
+from sklearn_jlntk._validation import normalize_rows
+from sklearn_jlntk.gradient_descent import (
+    DescentStatus,
+    gradient_descent,
+    largest_eigenvalue,
+)
+from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.ntk import infinite_width_ntk, smallest_eigenvalue
+from sklearn_jlntk.operators import Identity, make_sketch
+
+
+class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
+    """Base of the estimators that train a factorised network on real targets."""
+
+    def _train(self, X, targets, sample_weight, *, y, resume, warn):
+        """Train on checked rows and real targets; fitted attributes are set at the end.
+
+        `y` is what the user gave, for the callbacks; `resume` goes on from the fitted
+        weights; `warn` says whether running out of steps is worth a warning.
+        """
+        rows = normalize_rows(host_or_cuda(X, self.device), self.normalize)
+        targets, sample_weight = (
+            None if a is None else host_or_cuda(a, self.device)
+            for a in (targets, sample_weight)
+        )
+        start = self._resume if resume else self._draw_start
+        network, initial_weights, weights = start(rows, targets, sample_weight)
+        samples, intercept = self._samples(
+            network, initial_weights, rows, targets, sample_weight
+        )
+        judge = None
+        if self.early_stopping:
+            samples, judge = self._held_out_judge(network, samples, y)
+        learning_rate, curvature = self._step_size(network, initial_weights, samples)
+
+        previous = self.loss_curve_[:-1] if resume else []
+        known = {
+            "initial_weights_": initial_weights,
+            "input_projection_": network.input_projection,
+            "hidden_expansion_": network.hidden_expansion,
+            "output_signs_": network.output_signs,
+            "intercept_": intercept if targets.ndim > 1 else float(intercept),
+            "learning_rate_": learning_rate,
+            "n_components_": weights.shape[1],
+            "effective_width_": weights.shape[0],
+        }
+
+        def fitted_attributes(weights, losses):
+            curve = previous + losses
+            attributes = {
+                **known,
+                "weights_": weights,
+                "loss_curve_": curve,
+                "n_iter_": len(curve) - 1,
+            }
+            if judge is not None:
+                attributes["weights_"] = judge.best_weights
+                attributes["validation_scores_"] = list(judge.scores)
+                attributes["best_validation_score_"] = judge.best_score
+            return self._beside_caller(attributes)
+
+        tasks = StepTasks(self, X, y, sample_weight, fitted_attributes)
+
+        def end_step(weights, losses):
+            enough = judge is not None and judge.judge(weights)
+            return tasks.end_step(weights, losses) or enough
+
+        result = gradient_descent(
+            lambda B: network.value_and_gradient(
+                B, *samples, alpha=self.alpha, anchor=initial_weights
+            ),
+            weights,
+            learning_rate=learning_rate,
+            max_iter=self.max_iter,
+            tol=None if self.early_stopping else self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            on_step_begin=tasks.begin_step,
+            on_step_end=end_step,
+        )
+        self._judge_status(result, learning_rate, curvature, warn)
+        attributes = fitted_attributes(result.weights, result.losses)
+        vars(self).update(attributes)
+        tasks.end_fit(attributes)
+        return self
+
+    def _samples(self, network, initial_weights, rows, targets, sample_weight):
+        """Training samples whose targets are what the network is to add, and intercept."""
+        features = network.features(rows)
+        intercept = self._weighted_mean(targets, sample_weight)
+        targets = targets - intercept
+        if self.initial_output == "zero":
+            targets = targets + network.outputs(initial_weights, features)
+        return Samples(features, targets, sample_weight), intercept
+
+    def _held_out_judge(self, network, samples, y):
+        """Samples left to train on, and the judge that holds the others."""
+        samples, held_out = hold_out(
+            samples,
+            self.validation_fraction,
+            random_state=self.random_state,
+            stratify=to_host(y) if is_classifier(self) else None,
+        )
+        judge = EarlyStopping(
+            network,
+            held_out,
+            tol=self.tol or 0.0,
+            n_iter_no_change=self.n_iter_no_change,
+        )
+        return samples, judge
+
+    def _draw_start(self, rows, targets, sample_weight):
+        """Freshly drawn network, initial weights, and these again to start from."""
+        n_samples = rows.shape[0]
+        if sample_weight is not None:
+            # Sizes see the sum of the weights, so that a weight of two is a repeated row.
+            n_samples = round(float(array_namespace(sample_weight).sum(sample_weight)))
+        sizes = resolve_sizes(self, rows.shape[1], n_samples)
+        network, weights = self._draw(sizes, targets.shape[1:], like=prototype(targets))
+        n_weights = weights.shape[0] * weights.shape[1]
+        if n_weights < rows.shape[0]:
+            warnings.warn(
+                f"{weights.shape[0]} x {weights.shape[1]} = {n_weights} trained weights "
+                f"are fewer than the {rows.shape[0]} samples: H(t) has rank {n_weights} "
+                "at the most, its smallest eigenvalue is 0 and the loss stalls above 0. "
+                "Increase effective_width or n_components for the theorems to apply.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return network, weights, weights
+
+    def _resume(self, rows, targets, sample_weight):
+        """The fitted network, its initial weights, and the weights to go on from."""
+        asked = {"width": self.width, "n_outputs": (*targets.shape[1:], 1)[0]}
+        if self.n_components != "auto" and self.factorization != "dense":
+            asked["n_components"] = self.n_components
+        if self.effective_width != "auto" and self.factorization == "abc":
+            asked["effective_width"] = self.effective_width
+        network, initial_weights, weights = self._model()
+        fitted = {
+            "width": network.width,
+            "n_outputs": network.n_outputs,
+            "n_components": self.n_components_,
+            "effective_width": self.effective_width_,
+        }
+        for name, value in asked.items():
+            if value != fitted[name]:
+                raise ValueError(
+                    f"The fitted network has {name}={fitted[name]}, and {name}={value} is "
+                    "asked for; training goes on only with the network that is there. "
+                    "Fit with warm_start=False to draw a new one."
+                )
+        return network, initial_weights, weights
+
+    def _draw(self, sizes, output_shape, *, like):
+        """Network and B(0) of the given sizes, each part from a stream of its own."""
+        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=4)
+        C_rng, A_rng, v_rng, B_rng = (np.random.default_rng(seed) for seed in seeds)
+        n_inputs, l, k, m = sizes
+        C = make_sketch(
+            self._input_kind(l, n_inputs), l, n_inputs, rng=C_rng, like=like
+        )
+        if self.factorization == "abc":
+            A = make_sketch(self.width_sketch, k, m, rng=A_rng, like=like).T
+        else:
+            A = Identity((m, m), like)
+        signs = 2 * v_rng.integers(0, 2, size=(m, *output_shape), dtype=np.int8) - 1
+        network = FactorizedNetwork(C, A, from_host(signs, like))
+        return network, from_host(B_rng.standard_normal((k, l)), like, like.dtype)
+
+    def _input_kind(self, n_components, n_inputs):
+        """Name of the input sketch; none is needed to keep what there is."""
+        lossless = self.n_components == "auto" and n_components == n_inputs
+        if lossless or self.factorization == "dense":
+            return "identity"
+        return self.input_sketch
+
+    def _weighted_mean(self, targets, sample_weight):
+        """Intercept: weighted mean of the targets, shape () or (n_outputs,)."""
+        xp = array_namespace(targets)
+        if not self.fit_intercept:
+            return xp.zeros_like(targets[0, ...])
+        if sample_weight is None:
+            return xp.mean(targets, axis=0)
+        column = xp.reshape(sample_weight, (-1,) + (1,) * (targets.ndim - 1))
+        return xp.sum(column * targets, axis=0) / xp.sum(sample_weight)
+
+    def _step_size(self, network, initial_weights, samples):
+        """Learning rate, and the largest curvature of the loss at the start."""
+        features, _, sample_weight = samples
+        xp = array_namespace(features)
+        u = network.outputs(initial_weights, features)
+        scale = xp.ones_like(u)
+        if sample_weight is not None:
+            scale = scale * xp.reshape(
+                xp.sqrt(sample_weight), (-1,) + (1,) * (u.ndim - 1)
+            )
+
+        def weighted_kernel(s):
+            gradient = network.vjp(initial_weights, features, scale * s)
+            return scale * network.jvp(initial_weights, features, gradient)
+
+        # The outputs at the start are a generic vector that follows the rows: it makes
+        # the answer independent of their order, and of whether they repeat or weigh.
+        curvature = largest_eigenvalue(weighted_kernel, scale * u) + self.alpha
+        if self.learning_rate == "theory":
+            return self._rate_of_theorem(network, features, sample_weight), curvature
+        if self.learning_rate == "auto":
+            return (1 / curvature if curvature > 0 else 1.0), curvature
+        return float(self.learning_rate), curvature
+
+    def _rate_of_theorem(self, network, features, sample_weight):
+        """Learning rate of the convergence theorem of this factorisation."""
+        H = infinite_width_ntk(network, features=features)
+        lambda_0 = float(smallest_eigenvalue(H))
+        if lambda_0 <= 0:
+            raise ValueError(
+                f"learning_rate='theory' is proportional to lambda_0, and lambda_0 = "
+                f"{lambda_0:.3g} on these rows: some are zero, repeated or parallel. "
+                "Remove them, or use learning_rate='auto'."
+            )
+        n_samples = features.shape[1]
+        if sample_weight is not None:
+            n_samples = float(array_namespace(sample_weight).sum(sample_weight))
+        return theory.learning_rate(
+            lambda_0, n_samples, factorization=self.factorization
+        )
+
+    def _judge_status(self, result, learning_rate, curvature, warn):
+        """Error, warning or silence for the way the descent ended."""
+        status = result.status
+        if status is DescentStatus.DIVERGED:
+            limit = 2 / curvature if curvature > 0 else float("inf")
+            raise ValueError(
+                f"Gradient descent diverged within {result.n_iter} steps at learning_rate="
+                f"{learning_rate:.4g}. It contracts below 2 / lambda_max = {limit:.4g}, "
+                "with lambda_max the largest eigenvalue of H(0) plus alpha; use "
+                "learning_rate='auto' or a number below that."
+            )
+        if status is DescentStatus.OUT_OF_STEPS and warn and self.tol is not None:
+            warnings.warn(
+                f"Stopped after max_iter={self.max_iter} steps. {status.value}",
+                ConvergenceWarning,
+                stacklevel=4,
+            )

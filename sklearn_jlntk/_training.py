@@ -1,0 +1,109 @@
+"""Parts of a training run: the samples, the held-out judge, scikit-learn's callbacks."""
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from sklearn_jlntk._array_api import array_namespace, from_host
+
+
+class Samples(NamedTuple):
+    """What a network is trained on: features (l, n), targets (n, ...), weights or None."""
+
+    features: object
+    targets: object
+    sample_weight: object
+
+    def take(self, indices):
+        """The samples of the given host indices."""
+        xp = array_namespace(self.features)
+        indices = from_host(indices, self.features)
+        return Samples(
+            xp.take(self.features, indices, axis=1),
+            xp.take(self.targets, indices, axis=0),
+            None
+            if self.sample_weight is None
+            else xp.take(self.sample_weight, indices, axis=0),
+        )
+
+
+def hold_out(samples, fraction, *, random_state, stratify=None):
+    """Samples to train on and samples to judge by, a share `fraction` of them."""
+    train, held_out = train_test_split(
+        np.arange(samples.features.shape[1]),
+        test_size=fraction,
+        random_state=random_state,
+        stratify=stratify,
+    )
+    return samples.take(train), samples.take(held_out)
+
+
+class EarlyStopping:
+    """Judge on held-out samples: keeps the best weights, says when they get no better.
+
+    The score is R^2: 1 for a perfect fit, 0 for the outputs at the start when these are
+    zero, the intercept alone.
+    """
+
+    def __init__(self, network, held_out, *, tol, n_iter_no_change):
+        self.network = network
+        self.held_out = held_out
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.scores = []
+        self.best_score = -np.inf
+        self.best_weights = None
+        self._without_change = 0
+        self._variation = self._weighted_sum_of_squares(held_out.targets)
+
+    def _weighted_sum_of_squares(self, residuals):
+        xp = array_namespace(residuals)
+        squares = xp.reshape(residuals**2, (residuals.shape[0], -1))
+        if self.held_out.sample_weight is not None:
+            squares = squares * self.held_out.sample_weight[:, None]
+        return float(xp.sum(squares))
+
+    def judge(self, weights):
+        """Score the weights; whether `n_iter_no_change` steps brought no better ones."""
+        u = self.network.outputs(weights, self.held_out.features)
+        error = self._weighted_sum_of_squares(self.held_out.targets - u)
+        score = 1 - error / self._variation if self._variation > 0 else -error
+        self.scores.append(score)
+        improved = score > self.best_score + self.tol
+        self._without_change = 0 if improved else self._without_change + 1
+        if score > self.best_score:
+            self.best_score, self.best_weights = score, weights
+        return self._without_change >= self.n_iter_no_change
+
+
+class StepTasks:
+    """scikit-learn's callback protocol: a task for `fit` and one for each step."""
+
+    def __init__(self, estimator, X, y, sample_weight, fitted_attributes):
+        self.estimator = estimator
+        self.fitted_attributes = fitted_attributes
+        self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+        self.fit_task = estimator._init_callback_context(
+            max_subtasks=estimator.max_iter
+        ).call_on_fit_task_begin(estimator=estimator, **self.data)
+        self._step_task = None
+
+    def begin_step(self):
+        """Open the task of the next step."""
+        self._step_task = self.fit_task.subcontext(task_name="step")
+        self._step_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end_step(self, weights, losses):
+        """Close the task of this step; whether a callback asks to stop."""
+        return self._step_task.call_on_fit_task_end(
+            estimator=self.estimator,
+            reconstruction_attributes=lambda: self.fitted_attributes(weights, losses),
+            **self.data,
+        )
+
+    def end_fit(self, attributes):
+        """Close the task of `fit`."""
+        self.fit_task.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+        )

@@ -1,0 +1,266 @@
+"""The door: what comes in is checked, follows X, and is brought to the network's scale.
+
+The only file that imports private names of scikit-learn.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils._array_api import (
+    check_same_namespace,
+    get_namespace_and_device,
+    move_to,
+    supported_float_dtypes,
+)
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    assert_all_finite,
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
+
+from sklearn_jlntk._array_api import array_namespace, device, host_or_cuda, to_host
+
+__all__ = [
+    "NORMALIZATIONS",
+    "Interval",
+    "StrOptions",
+    "check_same_namespace",
+    "host_or_cuda",
+    "move_beside",
+    "normalize_rows",
+    "take_labels",
+    "to_host",
+    "unchanged_on_error",
+    "validate_rows",
+    "validate_rows_and_labels",
+    "validate_rows_and_targets",
+]
+
+NORMALIZATIONS = ("bias", "bias-unit", "unit")
+
+
+def _float_dtypes(X):
+    """Floating dtypes kept as they are; anything else becomes the first of them."""
+    xp, _, device_ = get_namespace_and_device(X)
+    dtypes = supported_float_dtypes(xp, device_)
+    return [dtype for dtype in dtypes if dtype in (_of(xp, 64), _of(xp, 32))]
+
+
+def _of(xp, bits):
+    """Real floating dtype of so many bits, None where the namespace has none."""
+    return getattr(xp, f"float{bits}", None)
+
+
+def validate_rows(estimator, X, *, reset):
+    """Checked rows: dense in their own namespace, or CSR; float32 or float64.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `n_features_in_` and `feature_names_in_` are set or checked.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows as the user gave them.
+    reset : bool
+        Whether this is `fit`, which sets what later calls are checked against.
+
+    Returns
+    -------
+    X : array or CSR of shape (n_samples, n_features)
+        Finite, float32 where it was float32, else float64.
+    """
+    return validate_data(
+        estimator, X, accept_sparse="csr", dtype=_float_dtypes(X), reset=reset
+    )
+
+
+def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True):
+    """Checked rows, targets and weights, all in the namespace, device and dtype of X.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `n_features_in_` and `feature_names_in_` are set or checked.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows as the user gave them.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Real targets, in any namespace.
+    sample_weight : float or array-like of shape (n_samples,), default=None
+        Non-negative weights, not all zero.
+    reset : bool, default=True
+        Whether this is `fit`, which sets what later calls are checked against.
+
+    Returns
+    -------
+    X : array or CSR of shape (n_samples, n_features)
+        Rows.
+    y : array of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    sample_weight : array of shape (n_samples,) or None
+        Weights; None means one for each row.
+    """
+    xp, _, device_ = get_namespace_and_device(X)
+    y, sample_weight = _move_to_rows((y, sample_weight), xp, device_)
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=_float_dtypes(X),
+        multi_output=True,
+        y_numeric=True,
+        ensure_min_samples=2,
+        reset=reset,
+    )
+    xp = array_namespace(y)
+    y = xp.astype(y, X.dtype, copy=False)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+        )
+    return X, y, sample_weight
+
+
+def _move_to_rows(arrays, xp, device_):
+    """Arrays moved beside the rows; plain sequences and frames are left to the checks."""
+    return tuple(
+        move_to(array, xp=xp, device=device_) if hasattr(array, "dtype") else array
+        for array in arrays
+    )
+
+
+def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True):
+    """Checked rows, labels as they are, and weights beside the rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `n_features_in_` and `feature_names_in_` are set or checked.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Rows as the user gave them.
+    y : array-like of shape (n_samples,)
+        Labels, numbers or text, in any namespace.
+    sample_weight : float or array-like of shape (n_samples,), default=None
+        Non-negative weights, not all zero.
+    reset : bool, default=True
+        Whether this is `fit`, which sets what later calls are checked against.
+
+    Returns
+    -------
+    X : array or CSR of shape (n_samples, n_features)
+        Rows.
+    y : array of shape (n_samples,)
+        Labels, in their own namespace.
+    sample_weight : array of shape (n_samples,) or None
+        Weights; None means one for each row.
+    """
+    if y is None:
+        # Asked for without y, validate_data says so in scikit-learn's words.
+        validate_data(estimator, X, y, accept_sparse="csr", reset=reset)
+    xp, _, device_ = get_namespace_and_device(X)
+    (sample_weight,) = _move_to_rows((sample_weight,), xp, device_)
+    X = validate_rows(estimator, X, reset=reset)
+    y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
+    check_consistent_length(X, y)
+    check_classification_targets(y)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(
+            sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+        )
+    return X, y, sample_weight
+
+
+def move_beside(X, array):
+    """The array, moved to the namespace and the device of the rows X."""
+    xp, _, device_ = get_namespace_and_device(X)
+    return move_to(array, xp=xp, device=device_)
+
+
+def take_labels(classes, indices):
+    """Labels of the given indices: in their namespace, or NumPy where they are text."""
+    xp_classes, _, device_ = get_namespace_and_device(classes)
+    labels = xp_classes.take(
+        classes, move_to(indices, xp=xp_classes, device=device_), axis=0
+    )
+    is_text = to_host(classes).dtype.kind in "OSU"
+    return labels if is_text else move_beside(indices, labels)
+
+
+def normalize_rows(X, normalize):
+    r"""Rows as the network sees them.
+
+    Parameters
+    ----------
+    X : array or CSR of shape (n_samples, n_features)
+        Checked rows.
+    normalize : {"bias", "bias-unit", "unit"} or None
+        ``"bias"``: :math:`(x, \sqrt d) / \sqrt{2d}`, a constant coordinate of the size of
+        a standardised row; ``"bias-unit"``: the same, scaled to norm 1; ``"unit"``: norm
+        1, the rows of the paper; ``None``: as given. A zero row stays zero under
+        ``"unit"``.
+
+    Returns
+    -------
+    rows : array or CSR of shape (n_samples, n_inputs)
+        `n_inputs` is ``n_features + 1`` with a constant coordinate.
+    """
+    if normalize is None:
+        return X
+    with_constant, to_unit = normalize.startswith("bias"), normalize.endswith("unit")
+    if sparse.issparse(X):
+        return _normalize_csr(X, with_constant, to_unit)
+    xp = array_namespace(X)
+    n_samples, n_features = X.shape
+    if with_constant:
+        constant = xp.full(
+            (n_samples, 1), n_features**0.5, dtype=X.dtype, device=device(X)
+        )
+        X = xp.concat([X, constant], axis=1) / (2 * n_features) ** 0.5
+    if to_unit:
+        # Scaled by the largest entry first: no square over- or underflows.
+        largest = xp.max(xp.abs(X), axis=1, keepdims=True)
+        X = X / xp.where(largest > 0, largest, xp.ones_like(largest))
+        norms = xp.linalg.vector_norm(X, axis=1, keepdims=True)
+        X = X / xp.where(norms > 0, norms, xp.ones_like(norms))
+    return X
+
+
+def _normalize_csr(X, with_constant, to_unit):
+    """`normalize_rows` for CSR; only the constant column adds entries."""
+    n_samples, n_features = X.shape
+    if with_constant:
+        constant = np.full((n_samples, 1), n_features**0.5, dtype=X.dtype)
+        X = sparse.hstack([X, constant], format="csr", dtype=X.dtype)
+        X = X / X.dtype.type((2 * n_features) ** 0.5)
+    if to_unit:
+        norms = sparse.linalg.norm(X, axis=1)
+        scale = np.divide(1, norms, where=norms > 0, out=np.ones_like(norms))
+        X = (sparse.diags_array(scale.astype(X.dtype)) @ X).tocsr()
+    return X
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """The fitted attributes of the estimator come back if the block raises."""
+    before = _fitted(estimator)
+    try:
+        yield
+    except BaseException:
+        for name in _fitted(estimator):
+            delattr(estimator, name)
+        vars(estimator).update(before)
+        raise
+
+
+def _fitted(estimator):
+    """Attributes that scikit-learn's convention calls fitted, with their values."""
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("__")
+    }

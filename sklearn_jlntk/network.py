@@ -1,0 +1,412 @@
+"""The two-layer ReLU network whose first layer is factorised, W = A B C.
+
+Only B is trained. The input projection C acts once, on the rows; the hidden expansion A
+acts at every step, in front of the neurons. With A the identity this is the network of
+section 4 of Ailon and Shit (2022), with both the identity that of section 3.
+
+Arrays are features-first: a sample is a column. Every pass goes over tiles of neurons and
+samples, so that no array of (width, n_samples) numbers is ever formed.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_jlntk._array_api import array_namespace, device, from_host, is_array
+from sklearn_jlntk.operators import Dense, Identity, Operator, project_rows
+
+__all__ = ["FactorizedNetwork"]
+
+
+@dataclass(frozen=True, eq=False)
+class FactorizedNetwork:
+    r"""The map :math:`x \mapsto v^T \max(A B C x, 0) / \sqrt m` for any B, eq. (1).
+
+    Parameters
+    ----------
+    input_projection : Operator of shape (n_components, n_inputs)
+        :math:`C`, applied once to the rows.
+    hidden_expansion : Operator of shape (width, effective_width)
+        :math:`A`; an `Identity` gives the BC network.
+    output_signs : array of shape (width,) or (width, n_outputs)
+        :math:`v`, of entries -1 and +1, one column for each output.
+    block_size : int, default=2**17
+        Pre-activations held at a time. It bounds memory and makes no other difference.
+
+    Notes
+    -----
+    A network is a value: it holds what is drawn once and never trained. Its methods take
+    the trained weights B as an argument.
+
+    References
+    ----------
+    .. [1] N. Ailon and S. Shit, "Efficient NTK using dimensionality reduction",
+       arXiv:2210.04807, 2022.
+    """
+
+    input_projection: Operator
+    hidden_expansion: Operator
+    output_signs: object
+    block_size: int = 2**17
+
+    @classmethod
+    def from_arrays(cls, C=None, A=None, *, v):
+        """Network of the given matrices.
+
+        Parameters
+        ----------
+        C : array of shape (n_components, n_inputs), default=None
+            Input projection; None is the identity, inputs of any size.
+        A : array of shape (width, effective_width), default=None
+            Hidden expansion; None is the identity of size `width`.
+        v : array of shape (width,) or (width, n_outputs)
+            Output signs.
+
+        Returns
+        -------
+        network : FactorizedNetwork
+            Computes in the namespace, on the device and in the dtype of what it is given.
+        """
+        width = v.shape[0]
+        if A is not None and A.shape[0] != width:
+            raise ValueError(
+                f"A has {A.shape[0]} rows and v has {width} entries; both count the "
+                "neurons. Give A one row, and v one entry, for each neuron."
+            )
+        return cls(
+            Identity((None, None), None) if C is None else Dense.from_matrix(C),
+            Identity((width, width), None) if A is None else Dense.from_matrix(A),
+            v,
+        )
+
+    @property
+    def width(self):
+        """Number of neurons, m."""
+        return self.output_signs.shape[0]
+
+    @property
+    def n_outputs(self):
+        """Number of outputs; they share the hidden layer."""
+        return 1 if self.output_signs.ndim == 1 else self.output_signs.shape[1]
+
+    def features(self, X):
+        r"""Projected inputs :math:`C X^T`, computed once for a whole training.
+
+        Parameters
+        ----------
+        X : {array, CSR} of shape (n_samples, n_inputs)
+            Rows.
+
+        Returns
+        -------
+        features : array of shape (n_components, n_samples)
+            One column for each row of X.
+        """
+        return project_rows(self.input_projection, X)
+
+    def outputs(self, weights, features):
+        r"""Network outputs u, eq. (1).
+
+        Parameters
+        ----------
+        weights : array of shape (effective_width, n_components)
+            Trained layer B.
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+
+        Returns
+        -------
+        outputs : array of shape (n_samples,) or (n_samples, n_outputs)
+            Two-dimensional where `output_signs` is.
+        """
+        xp = array_namespace(features)
+        signs = self._signs(features)
+        chunks = []
+        for columns in self._sample_slices(features):
+            Y = features[:, columns]
+            u = xp.zeros((self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y))
+            for rows in self._neuron_slices(Y):
+                P = self._pre_activations(weights, Y, rows)
+                u += signs[rows, :].T @ _gated(P, P > 0)
+            chunks.append(u)
+        return self._as_targets(xp.concat(chunks, axis=1) / self.width**0.5)
+
+    def value_and_gradient(
+        self, weights, features, y, sample_weight=None, *, alpha=0.0, anchor=None
+    ):
+        r"""Loss :math:`\Phi(B)` of eq. (3) and its gradient in B.
+
+        Parameters
+        ----------
+        weights : array of shape (effective_width, n_components)
+            Trained layer B.
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array of shape (n_samples,), default=None
+            Weights :math:`w_i`; None is one for each sample.
+        alpha : float, default=0.0
+            Strength of the pull towards `anchor`.
+        anchor : array of shape (effective_width, n_components), default=None
+            :math:`B(0)`; None is zero. Without effect when `alpha` is 0.
+
+        Returns
+        -------
+        loss : array of shape ()
+            Sum over samples and outputs, not an average.
+        gradient : array of shape (effective_width, n_components)
+            Gradient of the loss in B.
+
+        Notes
+        -----
+        .. math::
+
+            \Phi(B) = \tfrac12 \sum_i w_i (y_i - u_i)^2
+                      + \tfrac\alpha2 \lVert B - B(0) \rVert_F^2,
+            \qquad
+            \nabla \Phi = -\frac1{\sqrt m} \sum_i w_i (y_i - u_i)\, A^T z_i\, (C x_i)^T
+                          + \alpha (B - B(0)),
+
+        with :math:`z_i = v \circ 1[A B C x_i > 0]`; the sign in front of the sum is that
+        of descent, where the paper's update rule prints the other one.
+
+        Costs two products of (width x n_components) with the samples when A is the
+        identity, else two applications of A to them.
+        """
+        xp = array_namespace(features)
+        y = xp.reshape(y, (features.shape[1], -1))
+        losses = []
+
+        def cotangent(u, columns):
+            residual = u - y[columns, :].T
+            weighted = residual
+            if sample_weight is not None:
+                weighted = residual * sample_weight[None, columns]
+            losses.append(0.5 * xp.sum(weighted * residual))
+            return weighted
+
+        gradient = self._pullback(weights, features, cotangent)
+        loss = sum(losses)
+        if alpha:
+            shift = weights if anchor is None else weights - anchor
+            loss = loss + 0.5 * alpha * xp.sum(shift * shift)
+            gradient = gradient + alpha * shift
+        return loss, gradient
+
+    def vjp(self, weights, features, cotangent):
+        r"""Gradient in B of :math:`\sum_i s_i u_i`, the adjoint of the Jacobian times s.
+
+        Parameters
+        ----------
+        weights : array of shape (effective_width, n_components)
+            Trained layer B.
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+        cotangent : array of shape (n_samples,) or (n_samples, n_outputs)
+            :math:`s`.
+
+        Returns
+        -------
+        gradient : array of shape (effective_width, n_components)
+            :math:`J^T s`.
+        """
+        xp = array_namespace(features)
+        s = xp.reshape(cotangent, (features.shape[1], -1))
+        return self._pullback(weights, features, lambda _, columns: s[columns, :].T)
+
+    def jvp(self, weights, features, direction):
+        r"""Rate of change of the outputs as B moves along a direction.
+
+        Parameters
+        ----------
+        weights : array of shape (effective_width, n_components)
+            Trained layer B.
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+        direction : array of shape (effective_width, n_components)
+            :math:`\dot B`.
+
+        Returns
+        -------
+        rate : array of shape (n_samples,) or (n_samples, n_outputs)
+            :math:`J \dot B`; ``jvp(vjp(s))`` is the tangent kernel times s.
+        """
+        xp = array_namespace(features)
+        signs = self._signs(features)
+        chunks = []
+        for columns in self._sample_slices(features):
+            Y = features[:, columns]
+            rate = xp.zeros(
+                (self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y)
+            )
+            for rows in self._neuron_slices(Y):
+                gates = self._pre_activations(weights, Y, rows) > 0
+                dP = self._pre_activations(direction, Y, rows)
+                rate += signs[rows, :].T @ _gated(dP, gates)
+            chunks.append(rate)
+        return self._as_targets(xp.concat(chunks, axis=1) / self.width**0.5)
+
+    def projected_gates(self, weights, features):
+        r"""Signed activation patterns seen through the expansion, :math:`A^T Z`.
+
+        Parameters
+        ----------
+        weights : array of shape (effective_width, n_components)
+            Trained layer B.
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+
+        Returns
+        -------
+        projected_gates : array of shape (effective_width, n_samples)
+            Column i is :math:`A^T z_i` with :math:`z_i = v \circ 1[A B C x_i > 0]`; with
+            several outputs, of shape (n_outputs, effective_width, n_samples).
+        """
+        xp = array_namespace(features)
+        signs = self._signs(features)
+        per_output = []
+        for output in range(self.n_outputs):
+            chunks = []
+            for columns in self._sample_slices(features):
+                P = self._pre_activations(weights, features[:, columns], slice(None))
+                z = _gated(signs[:, output][:, None], P > 0)
+                chunks.append(self.hidden_expansion.rmatmat(z))
+            per_output.append(xp.concat(chunks, axis=1))
+        return per_output[0] if self.output_signs.ndim == 1 else xp.stack(per_output)
+
+    def gate_products(self, weights, features, other_features=None):
+        r"""Inner products of projected gates, :math:`\frac1m (A^T z_i)^T (A^T z_j)`.
+
+        The factor of eqs. (5) and (21) that depends on B. With A the identity, it is the
+        share of neurons active at both samples. With several outputs, their mean.
+
+        Parameters
+        ----------
+        weights : array of shape (effective_width, n_components)
+            Trained layer B.
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+        other_features : array of shape (n_components, n_others), default=None
+            Projected inputs on the other side; None is `features`.
+
+        Returns
+        -------
+        products : array of shape (n_samples, n_others)
+            Exactly symmetric when `other_features` is None.
+
+        Notes
+        -----
+        Costs :math:`O(n^2 m)` operations when A is the identity, else :math:`O(n^2 k)`
+        after one application of A and of its adjoint to the samples.
+        """
+        symmetric = other_features is None
+        other_features = features if symmetric else other_features
+        if self._neurons_are_independent:
+            products = self._active_together(weights, features, other_features)
+        else:
+            products = 0.0
+            G = self._gates_by_output(weights, features)
+            G_other = G if symmetric else self._gates_by_output(weights, other_features)
+            for g, g_other in zip(G, G_other, strict=True):
+                products = products + g.T @ g_other
+            products = products / (self.width * self.n_outputs)
+        return (products + products.T) / 2 if symmetric else products
+
+    def _gates_by_output(self, weights, features):
+        """Projected gates, a list with one (k, n) array for each output."""
+        G = self.projected_gates(weights, features)
+        return [G] if G.ndim == 2 else [G[i, :, :] for i in range(G.shape[0])]
+
+    def _active_together(self, weights, features, other_features):
+        """Share of neurons active at both samples, (n_samples, n_others)."""
+        xp = array_namespace(features)
+        shape = (features.shape[1], other_features.shape[1])
+        counts = xp.zeros(shape, dtype=features.dtype, device=device(features))
+        for rows in self._neuron_slices(features, other_features):
+            gates, other_gates = (
+                xp.astype(self._pre_activations(weights, Y, rows) > 0, Y.dtype)
+                for Y in (features, other_features)
+            )
+            counts += gates.T @ other_gates
+        return counts / self.width
+
+    def _pullback(self, weights, features, cotangent):
+        """J^T s in one sweep; `cotangent(u, columns)` gives s (n_outputs, p) for a chunk.
+
+        All neurons of a chunk of samples come before its cotangent is known, so the gates
+        of the chunk wait as booleans: B is read twice for each chunk, nothing is computed
+        twice.
+        """
+        xp = array_namespace(features)
+        signs = self._signs(features) / self.width**0.5
+        gradient = xp.zeros_like(weights)
+        for columns in self._sample_slices(features):
+            Y = features[:, columns]
+            u = xp.zeros((self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y))
+            slices, gates = list(self._neuron_slices(Y)), []
+            for rows in slices:
+                P = self._pre_activations(weights, Y, rows)
+                gates.append(P > 0)
+                u += signs[rows, :].T @ _gated(P, gates[-1])
+            s = cotangent(u, columns)
+            for rows, active in zip(slices, gates, strict=True):
+                if not self._neurons_are_independent:
+                    back = self.hidden_expansion.rmatmat(_gated(signs @ s, active))
+                    gradient += back @ Y.T
+                elif self.n_outputs == 1:
+                    # One output: s goes to the thin factor and v to whole rows, so that
+                    # the gates are all that the tall factor holds.
+                    gradient[rows, :] += signs[rows, :] * (
+                        xp.astype(active, Y.dtype) @ (s * Y).T
+                    )
+                else:
+                    gradient[rows, :] += _gated(signs[rows, :] @ s, active) @ Y.T
+        return gradient
+
+    def _pre_activations(self, weights, Y, rows):  # (b, p)
+        """A B C x for a slice of neurons and a chunk of projected inputs."""
+        if self._neurons_are_independent:
+            return weights[rows, :] @ Y
+        return self.hidden_expansion.matmat(weights @ Y)
+
+    @property
+    def _neurons_are_independent(self):
+        """Whether neuron r depends on row r of B alone, so that neurons can be tiled."""
+        return isinstance(self.hidden_expansion, Identity)
+
+    def _sample_slices(self, features):
+        """Chunks of samples; where A mixes all neurons, a chunk is all there is to tile."""
+        n_samples = features.shape[1]
+        if self._neurons_are_independent:
+            length = max(1, int(self.block_size**0.5))
+        else:
+            length = max(1, self.block_size // self.width)
+        for start in range(0, n_samples, length):
+            yield slice(start, min(start + length, n_samples))
+
+    def _neuron_slices(self, *columns):
+        """Blocks of neurons for these columns: all at once where A mixes them."""
+        if not self._neurons_are_independent:
+            yield slice(None)
+            return
+        length = max(1, self.block_size // max(Y.shape[1] for Y in columns))
+        for start in range(0, self.width, length):
+            yield slice(start, min(start + length, self.width))
+
+    def _signs(self, features):  # (m, n_outputs)
+        """Output signs as floating columns beside the features."""
+        xp = array_namespace(features)
+        signs = self.output_signs
+        if not is_array(signs):
+            signs = from_host(np.asarray(signs), features)
+        return xp.reshape(xp.astype(signs, features.dtype), (self.width, -1))
+
+    def _as_targets(self, outputs):
+        """Outputs (n_outputs, n) turned to the shape of targets."""
+        return outputs[0, :] if self.output_signs.ndim == 1 else outputs.T
+
+
+def _gated(values, gates):
+    """Values where the gates are open, else zero; a product is faster than a choice."""
+    return values * array_namespace(values).astype(gates, values.dtype)
