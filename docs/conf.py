@@ -11,7 +11,7 @@ import sklearn_jlntk
 
 project = "sklearn_jlntk"
 author = "The sklearn_jlntk developers"
-copyright = f"2026, {author}"
+project_copyright = f"2026, {author}"
 version = release = sklearn_jlntk.__version__
 
 extensions = [
