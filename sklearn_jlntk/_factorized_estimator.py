@@ -220,13 +220,11 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                 xp.sqrt(sample_weight), (-1,) + (1,) * (u.ndim - 1)
             )
 
-        def weighted_kernel(s):
-            gradient = network.vjp(initial_weights, features, scale * s)
-            return scale * network.jvp(initial_weights, features, gradient)
-
+        product = network.tangent_kernel_product(initial_weights, features)
         # The outputs at the start are a generic vector that follows the rows: it makes
         # the answer independent of their order, and of whether they repeat or weigh.
-        curvature = largest_eigenvalue(weighted_kernel, scale * u) + self.alpha
+        curvature = largest_eigenvalue(lambda s: scale * product(scale * s), scale * u)
+        curvature = curvature + self.alpha
         if self.learning_rate == "theory":
             return self._rate_of_theorem(network, features, sample_weight), curvature
         if self.learning_rate == "auto":
@@ -237,15 +235,16 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         """Learning rate of the convergence theorem of this factorisation."""
         H = infinite_width_ntk(network, features=features)
         lambda_0 = float(smallest_eigenvalue(H))
-        if lambda_0 <= 0:
+        xp, n_samples = array_namespace(H), features.shape[1]
+        rounding = n_samples * float(xp.finfo(H.dtype).eps) * float(xp.max(H))
+        if lambda_0 <= rounding:
             raise ValueError(
                 f"learning_rate='theory' is proportional to lambda_0, and lambda_0 = "
                 f"{lambda_0:.3g} on these rows: some are zero, repeated or parallel. "
                 "Remove them, or use learning_rate='auto'."
             )
-        n_samples = features.shape[1]
         if sample_weight is not None:
-            n_samples = float(array_namespace(sample_weight).sum(sample_weight))
+            n_samples = float(xp.sum(sample_weight))
         return theory.learning_rate(
             lambda_0, n_samples, factorization=self.factorization
         )

@@ -54,8 +54,9 @@ class GradientDescentResult:
     status: DescentStatus
 
 
-# A loss so many times the first one never comes back: below 2 / lambda_max it falls.
-_GROWTH_LIMIT = 1e3
+# Far above 2 / lambda_max neurons die and the loss may come down again, to a network that
+# no theorem speaks of; a loss that has grown so many times has left the kernel regime.
+_GROWTH_LIMIT = 100
 
 
 def gradient_descent(
@@ -130,7 +131,7 @@ def _has_settled(losses, tol, n_steps):
     return abs(losses[-1 - n_steps] - losses[-1]) <= tol * losses[0]
 
 
-def largest_eigenvalue(matvec, start, *, n_iter=30):
+def largest_eigenvalue(matvec, start, *, n_iter=16):
     """Largest eigenvalue of a positive semi-definite map, from below.
 
     Parameters
@@ -139,7 +140,7 @@ def largest_eigenvalue(matvec, start, *, n_iter=30):
         Linear map of an array to one of the same shape.
     start : array of any shape
         First iterate; a generic one, not orthogonal to the leading eigenvector.
-    n_iter : int, default=30
+    n_iter : int, default=16
         Iterations. Their number is fixed, so that equal maps give equal answers.
 
     Returns

@@ -128,6 +128,16 @@ def test_jvp_and_vjp_are_adjoint(case, xp):
     assert_close(xp.sum(rate * y), xp.sum(network.vjp(B, F, y) * direction), rtol=1e-12)
 
 
+def test_tangent_kernel_product_is_jvp_of_vjp(case, xp):
+    network = case.network(xp)
+    B, X, y, _ = case.arrays(xp, xp.float64)
+    F = network.features(X)
+    expected = network.jvp(B, F, network.vjp(B, F, y))
+    # atol: the zero row.
+    product = network.tangent_kernel_product(B, F)(y)
+    assert_close(product, expected, rtol=1e-11, atol=1e-14)
+
+
 def test_outputs_are_homogeneous_in_the_weights(case):
     network = case.network()
     B, X, _, _ = case.arrays(np, np.float64)

@@ -76,12 +76,13 @@ def _project_chunks(operator, X, to_dense):  # (n, n_in) -> (n_out, n)
     step = max(_FEWEST_SAMPLES, _CHUNK_SIZE // n_in)
     images = None
     for start in range(0, max(1, n_samples), step):
-        rows = to_dense(X[start : start + step, :])
+        stop = min(start + step, n_samples)
+        rows = to_dense(X[start:stop, :])
         image = operator.matmat(rows.T)
         if images is None:
             xp = array_namespace(image)
             images = xp.empty(
                 (operator.shape[0], n_samples), dtype=image.dtype, device=device(image)
             )
-        images[:, start : start + step] = image
+        images[:, start:stop] = image
     return images
