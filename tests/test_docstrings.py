@@ -43,9 +43,9 @@ def is_documented_here(thing):
 
 
 def members(cls):
-    """Public methods and properties that a class adds, by name.
+    """Class, name and function of the public methods and properties of a class.
 
-    Those that it overrides are described where they are introduced.
+    One that overrides another is described where the other is introduced.
     """
     ours = [base for base in inspect.getmro(cls) if is_documented_here(base)]
     for i, owner in enumerate(ours):
@@ -53,7 +53,7 @@ def members(cls):
             function = getattr(member, "__func__", member)  # of a classmethod
             is_introduced = not any(name in vars(base) for base in ours[i + 1 :])
             if is_introduced and is_documented_here(function) and name[0] != "_":
-                yield name, function
+                yield owner, name, function
 
 
 def public_things():
@@ -67,8 +67,12 @@ def public_things():
             path = f"{module.__name__}.{name}"
             found.setdefault(thing, path)
             if inspect.isclass(thing):
-                for member_name, member in members(thing):
-                    found.setdefault(member, f"{path}.{member_name}")
+                for owner, member_name, member in members(thing):
+                    is_listed = owner.__name__ in module.__all__
+                    prefix = (
+                        f"{module.__name__}.{owner.__name__}" if is_listed else path
+                    )
+                    found.setdefault(member, f"{prefix}.{member_name}")
     return {path: thing for thing, path in found.items()}
 
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import inspect
 import pkgutil
 import re
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ NAMES = {
         "FJLT",
         "JLFactorizedNTKClassifier",
         "JLFactorizedNTKRegressor",
-        "__version__",
+        "NTKKernel",
     },
+    "sklearn_jlntk.kernels": {"NTK", "ntk_kernel"},
     "sklearn_jlntk.network": {"FactorizedNetwork"},
     "sklearn_jlntk.ntk": {"empirical_ntk", "infinite_width_ntk", "smallest_eigenvalue"},
     "sklearn_jlntk.operators": {"make_sketch"},
@@ -48,15 +50,41 @@ NETWORK_PARAMETERS = {
 }
 
 # Parameters and defaults, in order: those before "*" may be given by position.
+REQUIRED = inspect.Parameter.empty
 SIGNATURES = {
     "JLFactorizedNTKRegressor": {"*": None, **NETWORK_PARAMETERS},
     "JLFactorizedNTKClassifier": {"*": None, **NETWORK_PARAMETERS},
+    "NTKKernel": {
+        "*": None,
+        "depth": 1,
+        "train": "first",
+        "bias": 0.0,
+        "alpha": 1.0,
+        "time": None,
+        "factorization": None,
+        "n_components": "auto",
+        "width": 4096,
+        "effective_width": "auto",
+        "input_sketch": "block-hadamard",
+        "width_sketch": "block-hadamard",
+        "normalize": "bias",
+        "device": None,
+        "random_state": None,
+    },
     "FJLT": {
         "n_components": "auto",
         "*": None,
         "eps": 0.1,
         "method": "block-hadamard",
         "random_state": None,
+    },
+    "kernels.ntk_kernel": {
+        "X": REQUIRED,
+        "Y": None,
+        "*": None,
+        "depth": 1,
+        "train": "first",
+        "bias": 0.0,
     },
 }
 
@@ -65,6 +93,7 @@ METHODS = {
         "effective_weights fit lambda_0 ntk partial_fit predict score"
     ),
     "JLFactorizedNTKClassifier": "decision_function fit partial_fit predict score",
+    "NTKKernel": "fit predict score transform",
     "FJLT": "fit get_feature_names_out inverse_transform transform",
 }
 
@@ -75,10 +104,10 @@ def public_modules():
     return ["sklearn_jlntk", *(info.name for info in found if "._" not in info.name)]
 
 
-def written_signature(cls):
-    """Parameters and defaults of a constructor in the notation of SIGNATURES."""
+def written_signature(function):
+    """Parameters and defaults of a callable in the notation of SIGNATURES."""
     written = {}
-    for name, parameter in inspect.signature(cls).parameters.items():
+    for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "*" not in written:
             written["*"] = None
         written[name] = parameter.default
@@ -96,7 +125,7 @@ def test_package_lists_exactly_its_names():
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
 def test_signature_is_the_documented_one(name):
-    signature = written_signature(getattr(sklearn_jlntk, name))
+    signature = written_signature(attrgetter(name)(sklearn_jlntk))
     assert list(signature.items()) == list(SIGNATURES[name].items())
 
 
