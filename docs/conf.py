@@ -38,8 +38,14 @@ html_theme_options = {
     "footer_end": ["theme-version"],
     "show_prev_next": False,
 }
-html_sidebars = {"index": [], "reference": [], "paper_to_code": []}
+html_sidebars = {
+    "index": [],
+    "reference": [],
+    "paper_to_code": [],
+    "auto_examples/*": [],  # code needs the room
+}
 
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False  # the template of a class shows them in full
