@@ -20,7 +20,7 @@ LAYERS = (
     {"_array_api", "_jit"},
     {"_tiles", "_spectrum"},
     {"operators", "_arc_cosine"},
-    {"_abc_kernel", "_bias_gradient", "_kernel_ridge", "_sizes"},
+    {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},
     {"network", "ntk", "gradient_descent", "theory"},
     {"diagnostics", "plotting", "_drawing", "_training"},
     {"_validation"},
