@@ -85,7 +85,7 @@ def gradient_descent(
         Steps at the most.
     tol : float or None, default=1e-4
         The descent has converged when, over `n_iter_no_change` steps, the loss fell by
-        less than `tol` times its value at the start. None takes all steps.
+        less than `tol` times its value at the start a step. None takes all steps.
     n_iter_no_change : int, default=10
         Steps over which the fall is judged.
     on_step_begin : callable, default=None
@@ -123,12 +123,12 @@ def gradient_descent(
 
 
 def _has_settled(losses, tol, n_steps):
-    """Whether the last steps lowered the loss by less than tol of the first loss."""
+    """Whether each of the last steps, on average, saved less than tol of the first loss."""
     if losses[-1] == 0:
         return True
     if len(losses) <= n_steps:
         return False
-    return abs(losses[-1 - n_steps] - losses[-1]) <= tol * losses[0]
+    return abs(losses[-1 - n_steps] - losses[-1]) <= tol * n_steps * losses[0]
 
 
 def largest_eigenvalue(matvec, start, *, n_iter=16):

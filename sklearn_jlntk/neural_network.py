@@ -55,8 +55,9 @@ class JLFactorizedNTKRegressor(RegressorMixin, FactorizedEstimator):
     max_iter : int, default=500
         Steps at the most.
     tol : float or None, default=1e-4
-        Training has converged when the loss fell by less than `tol` times its value at
-        the start over `n_iter_no_change` steps. None takes all steps and does not warn.
+        Training has converged when, over `n_iter_no_change` steps, the loss fell by less
+        than `tol` times its value at the start a step. None takes all steps and does not
+        warn.
     alpha : float, default=0.0
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
@@ -261,8 +262,9 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
     max_iter : int, default=500
         Steps at the most.
     tol : float or None, default=1e-4
-        Training has converged when the loss fell by less than `tol` times its value at
-        the start over `n_iter_no_change` steps. None takes all steps and does not warn.
+        Training has converged when, over `n_iter_no_change` steps, the loss fell by less
+        than `tol` times its value at the start a step. None takes all steps and does not
+        warn.
     alpha : float, default=0.0
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
@@ -327,10 +329,12 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn_jlntk import JLFactorizedNTKClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = JLFactorizedNTKClassifier(width=256, tol=1e-3, random_state=0).fit(X, y)
-    >>> model.predict(X[::50])
+    >>> network = JLFactorizedNTKClassifier(width=256, tol=1e-3, random_state=0)
+    >>> make_pipeline(StandardScaler(), network).fit(X, y).predict(X[::50])
     array([0, 1, 2])
     """
 

@@ -35,8 +35,8 @@ def test_converges_when_the_loss_settles():
     )
     assert result.status is DescentStatus.CONVERGED
     fall = result.losses[-6] - result.losses[-1]
-    assert fall <= 1e-3 * result.losses[0]
-    assert result.losses[-7] - result.losses[-2] > 1e-3 * result.losses[0]
+    assert fall <= 5 * 1e-3 * result.losses[0]
+    assert result.losses[-7] - result.losses[-2] > 5 * 1e-3 * result.losses[0]
 
 
 @pytest.mark.parametrize("ratio", [1.05, 2.0, 1e3])
