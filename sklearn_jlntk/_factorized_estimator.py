@@ -55,7 +55,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         )
         judge = None
         if self.early_stopping:
-            samples, judge = self._held_out_judge(network, samples, y)
+            samples, judge = self._held_out_judge(network, initial_weights, samples, y)
         learning_rate, curvature = self._step_size(network, initial_weights, samples)
 
         previous = self.loss_curve_[:-1] if resume else []
@@ -117,7 +117,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
             targets = targets + network.outputs(initial_weights, features)
         return Samples(features, targets, sample_weight), intercept
 
-    def _held_out_judge(self, network, samples, y):
+    def _held_out_judge(self, network, initial_weights, samples, y):
         """Samples left to train on, and the judge that holds the others."""
         samples, held_out = hold_out(
             samples,
@@ -127,6 +127,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         )
         judge = EarlyStopping(
             network,
+            initial_weights,
             held_out,
             tol=self.tol or 0.0,
             n_iter_no_change=self.n_iter_no_change,

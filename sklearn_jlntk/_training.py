@@ -42,11 +42,11 @@ def hold_out(samples, fraction, *, random_state, stratify=None):
 class EarlyStopping:
     """Judge on held-out samples: keeps the best weights, says when they get no better.
 
-    The score is R^2: 1 for a perfect fit, 0 for the outputs at the start when these are
-    zero, the intercept alone.
+    The score is 1 for a perfect fit and 0 for the outputs at the initial weights; it is R^2
+    where these outputs are zero, the intercept alone.
     """
 
-    def __init__(self, network, held_out, *, tol, n_iter_no_change):
+    def __init__(self, network, initial_weights, held_out, *, tol, n_iter_no_change):
         self.network = network
         self.held_out = held_out
         self.tol = tol
@@ -55,20 +55,22 @@ class EarlyStopping:
         self.best_score = -np.inf
         self.best_weights = None
         self._without_change = 0
-        self._variation = self._weighted_sum_of_squares(held_out.targets)
+        self._first_error = self._error(initial_weights)
 
-    def _weighted_sum_of_squares(self, residuals):
+    def _error(self, weights):
+        """Weighted sum of squared residuals on the held-out samples."""
+        features, targets, sample_weight = self.held_out
+        residuals = targets - self.network.outputs(weights, features)
         xp = array_namespace(residuals)
         squares = xp.reshape(residuals**2, (residuals.shape[0], -1))
-        if self.held_out.sample_weight is not None:
-            squares = squares * self.held_out.sample_weight[:, None]
+        if sample_weight is not None:
+            squares = squares * sample_weight[:, None]
         return float(xp.sum(squares))
 
     def judge(self, weights):
         """Score the weights; whether `n_iter_no_change` steps brought no better ones."""
-        u = self.network.outputs(weights, self.held_out.features)
-        error = self._weighted_sum_of_squares(self.held_out.targets - u)
-        score = 1 - error / self._variation if self._variation > 0 else -error
+        error = self._error(weights)
+        score = 1 - error / self._first_error if self._first_error > 0 else -error
         self.scores.append(score)
         improved = score > self.best_score + self.tol
         self._without_change = 0 if improved else self._without_change + 1

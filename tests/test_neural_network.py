@@ -15,7 +15,7 @@ from sklearn.datasets import load_diabetes, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV, cross_validate, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -300,6 +300,10 @@ def test_early_stopping_keeps_the_best_weights():
     scores = model.validation_scores_
     assert len(scores) == model.n_iter_ < 400
     assert model.best_validation_score_ == max(scores)
+    _, X_out, _, y_out = train_test_split(X, y, test_size=0.1, random_state=0)
+    errors = np.sum((y_out - model.predict(X_out)) ** 2)
+    score = 1 - errors / np.sum((y_out - model.intercept_) ** 2)
+    assert_close(np.asarray(model.best_validation_score_), np.asarray(score), rtol=1e-9)
     again = regressor(max_iter=1 + int(np.argmax(scores)), early_stopping=True)
     assert_same(
         again.set_params(n_iter_no_change=1000).fit(X, y).weights_, model.weights_
