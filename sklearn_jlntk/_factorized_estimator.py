@@ -57,50 +57,43 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         if self.early_stopping:
             samples, judge = self._held_out_judge(network, initial_weights, samples, y)
         learning_rate, curvature = self._step_size(network, initial_weights, samples)
-
         previous = self.loss_curve_[:-1] if resume else []
-        known = {
-            "initial_weights_": initial_weights,
-            "input_projection_": network.input_projection,
-            "hidden_expansion_": network.hidden_expansion,
-            "output_signs_": network.output_signs,
-            "intercept_": intercept if targets.ndim > 1 else float(intercept),
-            "learning_rate_": learning_rate,
-            "n_components_": weights.shape[1],
-            "effective_width_": weights.shape[0],
-        }
 
         def fitted_attributes(weights, losses):
             curve = previous + losses
             attributes = {
-                **known,
-                "weights_": weights,
+                "weights_": weights if judge is None else judge.best_weights,
+                "initial_weights_": initial_weights,
+                "input_projection_": network.input_projection,
+                "hidden_expansion_": network.hidden_expansion,
+                "output_signs_": network.output_signs,
+                "intercept_": intercept if targets.ndim > 1 else float(intercept),
+                "learning_rate_": learning_rate,
                 "loss_curve_": curve,
                 "n_iter_": len(curve) - 1,
+                "n_components_": weights.shape[1],
+                "effective_width_": weights.shape[0],
             }
             if judge is not None:
-                attributes["weights_"] = judge.best_weights
                 attributes["validation_scores_"] = list(judge.scores)
                 attributes["best_validation_score_"] = judge.best_score
             return self._beside_caller(attributes)
 
-        tasks = StepTasks(self, X, y, sample_weight, fitted_attributes)
-
-        def end_step(weights, losses):
-            enough = judge is not None and judge.judge(weights)
-            return tasks.end_step(weights, losses) or enough
-
-        result = gradient_descent(
-            lambda B: network.value_and_gradient(
+        def value_and_gradient(B):
+            return network.value_and_gradient(
                 B, *samples, alpha=self.alpha, anchor=initial_weights
-            ),
+            )
+
+        tasks = StepTasks(self, X, y, sample_weight, fitted_attributes, judge)
+        result = gradient_descent(
+            value_and_gradient,
             weights,
             learning_rate=learning_rate,
             max_iter=self.max_iter,
-            tol=None if self.early_stopping else self.tol,
+            tol=self.tol if judge is None else None,
             n_iter_no_change=self.n_iter_no_change,
             on_step_begin=tasks.begin_step,
-            on_step_end=end_step,
+            on_step_end=tasks.end_step,
         )
         self._judge_status(result, learning_rate, curvature, warn)
         attributes = fitted_attributes(result.weights, result.losses)

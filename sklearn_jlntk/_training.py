@@ -82,8 +82,9 @@ class EarlyStopping:
 class StepTasks:
     """scikit-learn's callback protocol: a task for `fit` and one for each step."""
 
-    def __init__(self, estimator, X, y, sample_weight, fitted_attributes):
+    def __init__(self, estimator, X, y, sample_weight, fitted_attributes, judge=None):
         self.estimator = estimator
+        self.judge = judge
         self.fitted_attributes = fitted_attributes
         self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
         self.fit_task = estimator._init_callback_context(
@@ -97,12 +98,14 @@ class StepTasks:
         self._step_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def end_step(self, weights, losses):
-        """Close the task of this step; whether a callback asks to stop."""
-        return self._step_task.call_on_fit_task_end(
+        """Close the task of this step; whether the judge or a callback asks to stop."""
+        enough = self.judge is not None and self.judge.judge(weights)
+        stop = self._step_task.call_on_fit_task_end(
             estimator=self.estimator,
             reconstruction_attributes=lambda: self.fitted_attributes(weights, losses),
             **self.data,
         )
+        return enough or stop
 
     def end_fit(self, attributes):
         """Close the task of `fit`."""
