@@ -42,8 +42,10 @@ class Operator(ABC):
 
     _sign_fields = ()
 
-    # Whether `_matmat` needs room for its columns, so that many come a few at a time.
-    _in_few_columns = False
+    # Whether images are computed by way of something as large as the columns. These then
+    # come a few at a time, so that the numbers on the way stay in a core's cache.
+    _needs_room = False
+    _numbers_at_once = 2**18
 
     @abstractmethod
     def _matmat(self, V):  # (n_in, p) -> (n_out, p)
@@ -53,9 +55,22 @@ class Operator(ABC):
     def _rmatmat(self, V):  # (n_out, p) -> (n_in, p)
         """Adjoint times columns."""
 
-    def _host_matrix(self, dtype):
+    def _host_matrix(self, dtype):  # noqa: B027
         """Matrix on the host that SciPy can multiply, None where none is stored."""
-        return None
+
+    def _apply(self, verb, V, n_rows):  # (., p) -> (n_rows, p)
+        """Image of the columns under a private verb, in chunks where it needs room."""
+        if not self._needs_room:
+            return verb(V)
+        n_columns, step = V.shape[1], max(64, self._numbers_at_once // max(self.shape))
+        if n_columns <= step:
+            return verb(V)
+        xp = array_namespace(V)
+        image = xp.empty((n_rows, n_columns), dtype=V.dtype, device=device(V))
+        for start in range(0, n_columns, step):
+            columns = slice(start, min(start + step, n_columns))
+            image[:, columns] = verb(V[:, columns])
+        return image
 
     def matmat(self, V):
         """Operator times each column of `V`.
@@ -75,7 +90,8 @@ class Operator(ABC):
         ValueError
             If `V` is not two-dimensional with `n_in` rows.
         """
-        return self._matmat(self._checked(V, self.shape[1], "matmat"))
+        V = self._checked(V, self.shape[1], "matmat")
+        return self._apply(self._matmat, V, self.shape[0])
 
     def rmatmat(self, V):
         """Adjoint of the operator times each column of `V`.
@@ -95,7 +111,8 @@ class Operator(ABC):
         ValueError
             If `V` is not two-dimensional with `n_out` rows.
         """
-        return self._rmatmat(self._checked(V, self.shape[0], "rmatmat"))
+        V = self._checked(V, self.shape[0], "rmatmat")
+        return self._apply(self._rmatmat, V, self.shape[1])
 
     @property
     def T(self):
@@ -111,8 +128,8 @@ class Operator(ABC):
         n = min(self.shape)
         eye = xp.eye(n, dtype=self.like.dtype, device=device(self.like))
         if n == self.shape[1]:
-            return self._matmat(eye)
-        return xp.matrix_transpose(self._rmatmat(eye))
+            return self.matmat(eye)
+        return self.rmatmat(eye).T
 
     def _checked(self, V, n_rows, verb):
         if V.ndim != 2 or V.shape[0] != n_rows:
@@ -166,8 +183,8 @@ class Adjoint(Operator):
     operator: Operator
 
     @property
-    def _in_few_columns(self):
-        return self.operator._in_few_columns
+    def _needs_room(self):
+        return self.operator._needs_room
 
     def _host_matrix(self, dtype):
         matrix = self.operator._host_matrix(dtype)

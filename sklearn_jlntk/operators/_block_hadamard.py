@@ -79,10 +79,7 @@ class BlockHadamard(Operator):
     positions: object
 
     _sign_fields = ("input_signs", "block_signs")
-    _in_few_columns = True
-
-    # Numbers transformed at a time, so that they stay in a core's cache.
-    _group_size = 2**17
+    _needs_room = True
 
     @classmethod
     def draw(cls, n_out, n_in, *, rng, like):
@@ -140,7 +137,7 @@ class BlockHadamard(Operator):
     def _groups(self, p):
         """Slices of blocks worked on together, each with its slice of coordinates."""
         n_blocks, length = self.block_signs.shape
-        step = max(1, self._group_size // (length * max(p, 1)))
+        step = max(1, self._numbers_at_once // (length * max(p, 1)))
         for start in range(0, n_blocks, step):
             stop = min(start + step, n_blocks)
             yield (

@@ -55,7 +55,7 @@ class FastJL(Operator):
     projection: Sparse
 
     _sign_fields = ("signs",)
-    _in_few_columns = True
+    _needs_room = True
 
     @classmethod
     def draw(cls, n_out, n_in, *, rng, like):

@@ -4,9 +4,10 @@ from scipy import sparse
 
 from sklearn_jlntk._array_api import array_namespace, device, is_numpy_namespace
 
-# Numbers of the input taken at a time, and samples at the least.
-_CHUNK_SIZE = 2**17
-_FEWEST_SAMPLES = 32
+# Where rows are long, so few at a time that a transform lays them out as the rows they
+# are: transposing more of them costs as much as the transform.
+FEWEST_ROWS = 32
+NUMBERS_AT_ONCE = 2**15
 
 
 def project_rows(operator, X):
@@ -33,9 +34,9 @@ def project_rows(operator, X):
 
     Notes
     -----
-    Rows are taken in chunks of about :math:`2^{17}` numbers where the operator needs
-    room for them; no row depends on another. CSR rows meet a stored matrix as they are,
-    and become dense a chunk at a time in front of a transform.
+    Rows are taken in chunks where the operator needs room for them; no row depends on
+    another. CSR rows meet a stored matrix as they are, and become dense a chunk at a
+    time in front of a transform.
     """
     n_in = operator.shape[1]
     if n_in is not None and (X.ndim != 2 or X.shape[1] != n_in):
@@ -46,7 +47,7 @@ def project_rows(operator, X):
         )
     if sparse.issparse(X):
         return _project_csr(operator, X)
-    if not operator._in_few_columns:
+    if not operator._needs_room:
         return operator.matmat(X.T)
     return _project_chunks(operator, X, lambda rows: rows)
 
@@ -72,8 +73,8 @@ def _project_csr(operator, X):  # CSR (n, n_in) -> (n_out, n)
 
 def _project_chunks(operator, X, to_dense):  # (n, n_in) -> (n_out, n)
     """Images of rows, a chunk of samples at a time."""
-    n_samples, n_in = X.shape
-    step = max(_FEWEST_SAMPLES, _CHUNK_SIZE // n_in)
+    n_samples = X.shape[0]
+    step = max(FEWEST_ROWS, NUMBERS_AT_ONCE // max(operator.shape))
     images = None
     for start in range(0, max(1, n_samples), step):
         stop = min(start + step, n_samples)

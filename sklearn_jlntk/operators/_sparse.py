@@ -1,11 +1,18 @@
 """Operator of a sparse matrix in any array namespace, and the sparse sketches."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_jlntk._array_api import array_namespace, device, from_host, to_host
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    device,
+    from_host,
+    is_numpy_namespace,
+    to_host,
+)
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import (
     random_signs,
@@ -45,7 +52,7 @@ class Sparse(Operator):
     column_values: object
     scale: float
 
-    _in_few_columns = True
+    _needs_room = True
 
     # Numbers gathered at a time.
     _n_gathered = 2**22
@@ -108,9 +115,14 @@ class Sparse(Operator):
         )
 
     def _matmat(self, V):
+        # SciPy's loops are 3 to 7 times faster than gathering.
+        if is_numpy_namespace(array_namespace(V)):
+            return self._host_matrix(V.dtype) @ V
         return self._gathered(self.row_indices, self.row_values, V)
 
     def _rmatmat(self, V):
+        if is_numpy_namespace(array_namespace(V)):
+            return self._host_matrix(V.dtype).T @ V
         return self._gathered(self.column_indices, self.column_values, V)
 
     def _gathered(self, indices, values, V):  # lists (n, n_slots) -> (n, p)
@@ -135,10 +147,15 @@ class Sparse(Operator):
         columns, slots = np.nonzero(values)
         return rows[columns, slots], columns, values[columns, slots]
 
-    def _host_matrix(self, dtype):
+    @cached_property
+    def _csr(self):
+        """The matrix for SciPy."""
         rows, columns, values = self._entries()
-        values = values.astype(dtype) * dtype.type(self.scale)
-        return sparse.coo_array((values, (rows, columns)), shape=self.shape).tocsr()
+        values = values.astype(to_host(self.like).dtype) * self.scale
+        return sparse.csr_array((values, (rows, columns)), shape=self.shape)
+
+    def _host_matrix(self, dtype):
+        return self._csr.astype(dtype, copy=False)
 
     def __getstate__(self):
         # One list says all, and small integers hold it; signs are bits.
