@@ -95,13 +95,17 @@ def assemble(kernel, x, y=None):
     return matrix
 
 
-def multiply(kernel, x, V):
-    """Kernel matrix of `x` times columns (n, p), without storing the matrix."""
+def multiply(kernel, V, x, y=None):
+    """Kernel matrix between `x` and `y` times columns V (n_y, p), never stored whole.
+
+    None for `y` is `x`, of which each pair is then computed once.
+    """
     xp = array_namespace(V)
-    product = xp.zeros_like(V)
-    for rows, columns, tile in _tiles(kernel, x, None):
+    shape = (len(x), V.shape[1])
+    product = xp.zeros(shape, dtype=V.dtype, device=device(V))
+    for rows, columns, tile in _tiles(kernel, x, y):
         product[rows, :] += tile @ V[columns, :]
-        if rows != columns:
+        if y is None and rows != columns:
             product[columns, :] += tile.T @ V[rows, :]
     return product
 
