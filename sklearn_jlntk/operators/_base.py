@@ -55,23 +55,6 @@ class Operator(ABC):
     def _rmatmat(self, V):  # (n_out, p) -> (n_in, p)
         """Adjoint times columns."""
 
-    def _host_matrix(self, dtype):  # noqa: B027
-        """Matrix on the host that SciPy can multiply, None where none is stored."""
-
-    def _apply(self, verb, V, n_rows):  # (., p) -> (n_rows, p)
-        """Image of the columns under a private verb, in chunks where it needs room."""
-        if not self._needs_room:
-            return verb(V)
-        n_columns, step = V.shape[1], max(64, self._numbers_at_once // max(self.shape))
-        if n_columns <= step:
-            return verb(V)
-        xp = array_namespace(V)
-        image = xp.empty((n_rows, n_columns), dtype=V.dtype, device=device(V))
-        for start in range(0, n_columns, step):
-            columns = slice(start, min(start + step, n_columns))
-            image[:, columns] = verb(V[:, columns])
-        return image
-
     def matmat(self, V):
         """Operator times each column of `V`.
 
@@ -139,6 +122,23 @@ class Operator(ABC):
                 f"array of shape ({n_rows}, n_columns). Transpose rows of samples first."
             )
         return V
+
+    def _apply(self, verb, V, n_rows):  # (., p) -> (n_rows, p)
+        """Image of the columns under a private verb, in chunks where it needs room."""
+        if not self._needs_room:
+            return verb(V)
+        n_columns, step = V.shape[1], max(64, self._numbers_at_once // max(self.shape))
+        if n_columns <= step:
+            return verb(V)
+        xp = array_namespace(V)
+        image = xp.empty((n_rows, n_columns), dtype=V.dtype, device=device(V))
+        for start in range(0, n_columns, step):
+            columns = slice(start, min(start + step, n_columns))
+            image[:, columns] = verb(V[:, columns])
+        return image
+
+    def _host_matrix(self, dtype):  # noqa: B027
+        """Matrix on the host that SciPy can multiply, None where none is stored."""
 
     def __sklearn_array_api_convert__(self, converter):
         """Copy whose arrays went through `converter` (scikit-learn's device moves)."""
