@@ -1,6 +1,7 @@
 """Sphinx configuration. The build reads nothing from the network."""
 
 import os
+import re
 
 # Set before SciPy is imported: the gallery runs estimators on every array library.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -48,6 +49,7 @@ html_sidebars = {
 toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 autodoc_member_order = "groupwise"
+autodoc_typehints = "none"  # types are in the docstrings, with shapes
 numpydoc_show_class_members = False  # the template of a class shows them in full
 
 sphinx_gallery_conf = {
@@ -73,6 +75,15 @@ def skip_members_of_others(app, what, name, obj, skip, options):
     return None if is_ours else True
 
 
+def quote_fitted_attributes(app, what, name, obj, options, lines):
+    """Make code of ``n_components_`` in a shape, which else would read as a link."""
+    for i, line in enumerate(lines):
+        if "of shape" in line:
+            lines[i] = re.sub(r"(?<=[( ])([a-z]\w*_)(?=[,)])", r"``\1``", line)
+
+
 def setup(app):
-    """Connect the hook."""
+    """Connect the hooks."""
     app.connect("autodoc-skip-member", skip_members_of_others)
+    # Before numpydoc, which listens at 500, takes the types apart.
+    app.connect("autodoc-process-docstring", quote_fitted_attributes, priority=400)

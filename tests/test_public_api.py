@@ -12,6 +12,8 @@ import pytest
 
 import sklearn_jlntk
 
+DOCS = Path(__file__).parents[1] / "docs"
+
 # Where each name is imported from.
 NAMES = {
     "sklearn_jlntk": {
@@ -150,10 +152,19 @@ def test_module_lists_all_that_it_defines_in_public(name):
     assert defined <= set(listed)
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.rst")), ids=lambda page: page.name)
+def test_page_names_what_exists(page):
+    roles = re.findall(
+        r":(?:func|class|meth|mod):`~?([\w.]+)`", page.read_text("utf-8")
+    )
+    for name in roles:
+        assert attrgetter(name.removeprefix("sklearn_jlntk."))(sklearn_jlntk)
+
+
 @pytest.mark.parametrize("name", public_modules())
 def test_reference_page_lists_every_public_class_and_function(name):
-    page = Path(__file__).parents[1] / "docs" / "reference.rst"
-    listed = set(re.findall(r"^   ([\w.]+)$", page.read_text("utf-8"), re.MULTILINE))
+    page = (DOCS / "reference.rst").read_text("utf-8")
+    listed = set(re.findall(r"^   ([\w.]+)$", page, re.MULTILINE))
     module = importlib.import_module(name)
     missing = {
         key
