@@ -146,7 +146,7 @@ class NTKKernel(
     >>> round(model.fit(X_train, y_train).score(X_test, y_test), 2)
     0.37
     >>> float(model.regressor_[-1].alpha_)
-    10.0
+    1.0
     """
 
     @_fit_context(prefer_skip_nested_validation=True)

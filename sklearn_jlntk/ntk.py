@@ -8,19 +8,30 @@ limit as the width grows.
 
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
 from sklearn_jlntk._abc_kernel import GateProducts, expected_gate_products
 from sklearn_jlntk._arc_cosine import ReluKernel, cosine_and_angle
-from sklearn_jlntk._array_api import to_host
-from sklearn_jlntk._spectrum import condition_number, smallest_eigenvalue
-from sklearn_jlntk._tiles import as_columns, assemble
+from sklearn_jlntk._array_api import from_host, to_host
+from sklearn_jlntk._spectrum import (
+    Eigenvalue,
+    condition,
+    extreme_eigenvalue,
+    smallest_eigenvalue,
+)
+from sklearn_jlntk._tiles import as_columns, assemble, multiply
 from sklearn_jlntk.operators import Identity
 
 __all__ = [
+    "Eigenvalue",
     "FirstLayerKernel",
-    "condition_number",
+    "condition",
     "empirical_ntk",
+    "extreme_eigenvalue",
     "infinite_width_kernel",
     "infinite_width_ntk",
+    "infinite_width_operator",
     "smallest_eigenvalue",
 ]
 
@@ -137,6 +148,56 @@ def infinite_width_ntk(network, X=None, Y=None, *, features=None):
     features = network.features(X) if features is None else features
     others = None if Y is None else as_columns(network.features(Y))
     return assemble(infinite_width_kernel(network), as_columns(features), others)
+
+
+def infinite_width_operator(network, X=None, *, features=None):
+    r"""Linear operator that multiplies with :math:`H^\infty`, which it never stores.
+
+    Parameters
+    ----------
+    network : FactorizedNetwork
+        Supplies the drawn C, and A and v where A is not the identity.
+    X : {array, CSR} of shape (n_samples, n_inputs), default=None
+        Rows as the network sees them. Not needed beside `features`.
+    features : array of shape (n_components, n_samples), default=None
+        Projected inputs ``network.features(X)``, where they are known already.
+
+    Returns
+    -------
+    operator : LinearOperator of shape (n_samples, n_samples)
+        SciPy's, for NumPy vectors; the products are computed where the rows are.
+
+    Notes
+    -----
+    A product computes each pair of rows once, so several columns at a time cost little
+    more than one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_jlntk.network import FactorizedNetwork
+    >>> from sklearn_jlntk.ntk import infinite_width_operator, smallest_eigenvalue
+    >>> network = FactorizedNetwork.from_arrays(v=np.array([1, -1]))
+    >>> H = infinite_width_operator(network, np.random.default_rng(0).normal(size=(99, 3)))
+    >>> H.shape
+    (99, 99)
+    >>> smallest_eigenvalue(H) > 0
+    True
+    """
+    features = network.features(X) if features is None else features
+    kernel, x = infinite_width_kernel(network), as_columns(features)
+
+    def matmat(V):
+        product = multiply(kernel, from_host(V, features, features.dtype), x)
+        return to_host(product).astype(np.float64)
+
+    return LinearOperator(
+        (len(x), len(x)),
+        matmat=matmat,
+        matvec=lambda v: matmat(v.reshape(-1, 1))[:, 0],
+        rmatmat=matmat,
+        dtype=np.float64,
+    )
 
 
 def infinite_width_kernel(network):

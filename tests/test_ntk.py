@@ -3,14 +3,17 @@ import pytest
 from assertions import assert_close, assert_same
 from reference import tangent_kernel
 from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
 
 from sklearn_jlntk._array_api import to_host
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import (
-    condition_number,
+    condition,
     empirical_ntk,
+    extreme_eigenvalue,
     infinite_width_kernel,
     infinite_width_ntk,
+    infinite_width_operator,
     smallest_eigenvalue,
 )
 
@@ -207,12 +210,50 @@ def test_smallest_eigenvalue_of_repeated_rows_is_zero(monkeypatch):
     for dense in (2000, 3):
         monkeypatch.setattr("sklearn_jlntk._spectrum._DENSE", dense)
         assert abs(smallest_eigenvalue(H)) < 1e-14 * np.trace(H)
-        assert condition_number(H) == np.inf
+        assert condition(H) == np.inf
 
 
-def test_condition_number(xp):
+def test_condition(xp):
     H = xp.asarray(spectrum(30, 1e-4))
-    assert condition_number(H) == pytest.approx(1e4, rel=1e-10)
+    assert condition(H) == pytest.approx(1e4, rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [9, 300])
+def test_operator_multiplies_with_the_limit(factorization, n, xp):
+    network, _ = build(xp, xp.float64, factorization)
+    X = xp.asarray(np.random.default_rng(0).normal(size=(n, D)))
+    H, operator = (f(network, X) for f in (infinite_width_ntk, infinite_width_operator))
+    V = np.random.default_rng(1).normal(size=(n, 3))
+    assert_close(operator @ V, to_host(H) @ V, rtol=1e-10, atol=1e-12)  # cancellation
+    assert_close(operator @ V[:, 0], to_host(H) @ V[:, 0], rtol=1e-10, atol=1e-12)
+
+
+def test_eigenvalues_of_an_operator(monkeypatch):
+    # A spectrum that decays like that of kernel matrices on real rows.
+    rng = np.random.default_rng(0)
+    Q, _ = np.linalg.qr(rng.normal(size=(400, 400)))
+    spectrum = 100.0 * np.arange(1, 401) ** -1.6
+    H = (Q * spectrum) @ Q.T
+    monkeypatch.setattr("sklearn_jlntk._spectrum._RANK", 100)
+    smallest, largest = (
+        extreme_eigenvalue(aslinearoperator(H), which)
+        for which in ("smallest", "largest")
+    )
+    assert abs(smallest.value - spectrum[-1]) <= smallest.error + 1e-12
+    assert smallest.error < 2e-3 * spectrum[-1]
+    assert smallest.value == pytest.approx(spectrum[-1], rel=1e-4)
+    assert largest.value == pytest.approx(100, rel=1e-6)
+    ratio = spectrum[0] / spectrum[-1]
+    assert condition(aslinearoperator(H)) == pytest.approx(ratio, rel=1e-3)
+
+
+def test_smallest_eigenvalue_of_an_operator_on_rows():
+    X = np.random.default_rng(0).normal(size=(700, 4))
+    network = FactorizedNetwork.from_arrays(v=np.ones(2))
+    stored = smallest_eigenvalue(infinite_width_ntk(network, X))
+    found = extreme_eigenvalue(infinite_width_operator(network, X))
+    assert found.value == pytest.approx(stored, rel=1e-3)
+    assert abs(found.value - stored) <= found.error
 
 
 def test_error_names_a_square_matrix():
