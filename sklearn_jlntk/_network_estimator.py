@@ -127,7 +127,10 @@ class NetworkEstimator(BaseEstimator):
         """Checked and normalised rows, where the network computes."""
         check_is_fitted(self, "weights_")
         check_same_namespace(X, self, attribute="weights_", method=method)
-        X = validate_rows(self, X, reset=False)
+        return self._network_rows(validate_rows(self, X, reset=False))
+
+    def _network_rows(self, X):
+        """Checked rows as the network sees them, where it computes."""
         return normalize_rows(host_or_cuda(X, self.device), self.normalize)
 
     def _raw_outputs(self, X, method):
