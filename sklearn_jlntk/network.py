@@ -11,7 +11,9 @@ samples, so that no array of (width, n_samples) numbers is ever formed.
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.utils import gen_batches
 
+from sklearn_jlntk import _compiled_network
 from sklearn_jlntk._array_api import array_namespace, device, from_host, is_array
 from sklearn_jlntk.operators import Dense, Identity, Operator, project_rows
 
@@ -119,17 +121,7 @@ class FactorizedNetwork:
         outputs : array of shape (n_samples,) or (n_samples, n_outputs)
             Two-dimensional where `output_signs` is.
         """
-        xp = array_namespace(features)
-        signs = self._signs(features)
-        chunks = []
-        for columns in self._sample_slices(features):
-            Y = features[:, columns]
-            u = xp.zeros((self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y))
-            for rows in self._neuron_slices(Y):
-                P = self._pre_activations(weights, Y, rows)
-                u += signs[rows, :].T @ _gated(P, P > 0)
-            chunks.append(u)
-        return self._as_targets(xp.concat(chunks, axis=1) / self.width**0.5)
+        return self._readout(weights, features, weights)
 
     def value_and_gradient(
         self, weights, features, y, sample_weight=None, *, alpha=0.0, anchor=None
@@ -232,20 +224,7 @@ class FactorizedNetwork:
         rate : array of shape (n_samples,) or (n_samples, n_outputs)
             :math:`J \dot B`; ``jvp(vjp(s))`` is the tangent kernel times s.
         """
-        xp = array_namespace(features)
-        signs = self._signs(features)
-        chunks = []
-        for columns in self._sample_slices(features):
-            Y = features[:, columns]
-            rate = xp.zeros(
-                (self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y)
-            )
-            for rows in self._neuron_slices(Y):
-                gates = self._pre_activations(weights, Y, rows) > 0
-                dP = self._pre_activations(direction, Y, rows)
-                rate += signs[rows, :].T @ _gated(dP, gates)
-            chunks.append(rate)
-        return self._as_targets(xp.concat(chunks, axis=1) / self.width**0.5)
+        return self._readout(weights, features, direction)
 
     def tangent_kernel_product(self, weights, features):
         r"""Function :math:`s \mapsto J J^T s` at the given weights, over all outputs.
@@ -300,6 +279,9 @@ class FactorizedNetwork:
             Column i is :math:`A^T z_i` with :math:`z_i = v \circ 1[A B C x_i > 0]`; with
             several outputs, of shape (n_outputs, effective_width, n_samples).
         """
+        if _compiled_network.serves(self, features):
+            G = _compiled_network.projected_gates(self, weights, features)
+            return G[0, :, :] if self.output_signs.ndim == 1 else G
         xp = array_namespace(features)
         signs = self._signs(features)
         per_output = []
@@ -368,13 +350,34 @@ class FactorizedNetwork:
             counts += gates.T @ other_gates
         return counts / self.width
 
+    def _readout(self, weights, features, direction):
+        """J times the direction; of the weights themselves that is u, by homogeneity."""
+        if _compiled_network.serves(self, features):
+            u = _compiled_network.readout(self, weights, features, direction)
+            return self._as_targets(u)
+        xp = array_namespace(features)
+        signs = self._signs(features) / self.width**0.5
+        chunks = []
+        for columns in self._sample_slices(features):
+            Y = features[:, columns]
+            u = xp.zeros((self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y))
+            for rows in self._neuron_slices(Y):
+                P = self._pre_activations(weights, Y, rows)
+                dP = P
+                if direction is not weights:
+                    dP = self._pre_activations(direction, Y, rows)
+                u += signs[rows, :].T @ _gated(dP, P > 0)
+            chunks.append(u)
+        return self._as_targets(xp.concat(chunks, axis=1))
+
     def _pullback(self, weights, features, cotangent):
         """J^T s in one sweep; `cotangent(u, columns)` gives s (n_outputs, p) for a chunk.
 
-        All neurons of a chunk of samples come before its cotangent is known, so the gates
-        of the chunk wait as booleans: B is read twice for each chunk, nothing is computed
-        twice.
+        The cotangent of a chunk needs all neurons, so that the gates of the chunk wait as
+        booleans: B is read twice for each chunk, nothing is computed twice.
         """
+        if _compiled_network.serves(self, features):
+            return _compiled_network.pullback(self, weights, features, cotangent)
         xp = array_namespace(features)
         signs = self._signs(features) / self.width**0.5
         gradient = xp.zeros_like(weights)
@@ -420,17 +423,14 @@ class FactorizedNetwork:
         else:
             # A takes many columns at a time far faster than few.
             length = max(1, 8 * self.block_size // self.width)
-        for start in range(0, n_samples, length):
-            yield slice(start, min(start + length, n_samples))
+        return gen_batches(n_samples, length)
 
     def _neuron_slices(self, *columns):
         """Blocks of neurons for these columns: all at once where A mixes them."""
         if not self._neurons_are_independent:
-            yield slice(None)
-            return
+            return [slice(None)]
         length = max(1, self.block_size // max(Y.shape[1] for Y in columns))
-        for start in range(0, self.width, length):
-            yield slice(start, min(start + length, self.width))
+        return gen_batches(self.width, length)
 
     def _signs(self, features):  # (m, n_outputs)
         """Output signs as floating columns beside the features."""

@@ -1,0 +1,236 @@
+"""The compiled paths agree with the array-API path beside them, and keep their manners."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from assertions import assert_close, assert_same
+from threadpoolctl import threadpool_limits
+
+import sklearn_jlntk._jit as jit
+from sklearn_jlntk._compiled_network import serves
+from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.operators import Identity, make_sketch
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Switch between the paths, for problems of any size."""
+
+    def switch(on):
+        fewest = 1 if on else float("inf")
+        monkeypatch.setattr(jit, "_FEWEST_PRE_ACTIVATIONS", fewest)
+
+    return switch
+
+
+def draw(k, m, n, l=5, n_outputs=1, dtype=np.float64, seed=0):
+    """ABC network with weights, features and targets, on NumPy."""
+    rng = np.random.default_rng(seed)
+    A = make_sketch("block-hadamard", k, m, rng=rng, like=np.empty(0, dtype)).T
+    v = rng.choice(
+        np.array([-1, 1], np.int8), size=(m, n_outputs)[: 1 + (n_outputs > 1)]
+    )
+    network = FactorizedNetwork(Identity((None, None), None), A, v)
+    B = rng.standard_normal((k, l)).astype(dtype)
+    F = rng.standard_normal((l, n)).astype(dtype)
+    y = rng.standard_normal((n, *v.shape[1:])).astype(dtype)
+    return network, B, F, y
+
+
+def both(compiled, compute):
+    """What a computation gives on the compiled and on the array path."""
+    results = []
+    for on in (True, False):
+        compiled(on)
+        results.append(compute())
+    return results
+
+
+# Neurons that fill no block, samples that fill no vector, an expansion that embeds.
+SHAPES = [
+    (64, 64, 16),
+    (64, 200, 33),
+    (40, 131, 7),
+    (128, 1, 5),
+    (200, 300, 1),
+    (300, 700, 19),
+    (1024, 1500, 9),
+    (1500, 2100, 3),
+    (4096, 5000, 2),
+]
+
+
+@pytest.mark.parametrize("k, m, n", SHAPES)
+def test_step_agrees_to_rounding(compiled, k, m, n):
+    network, B, F, y = draw(k, m, n)
+    fast, slow = both(compiled, lambda: network.value_and_gradient(B, F, y))
+    for actual, desired in zip(fast, slow, strict=True):
+        scale = np.max(np.abs(desired))
+        assert_close(actual, desired, rtol=1e-12, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize("k, m, n", SHAPES)
+def test_gates_are_identical(compiled, k, m, n):
+    # In whole numbers, sqrt(k) A^T Z differs by at least 1 where a gate does.
+    network, B, F, _ = draw(k, m, n)
+    fast, slow = both(compiled, lambda: network.projected_gates(B, F) * k**0.5)
+    assert_same(np.round(fast), np.round(slow))
+    # atol: whole numbers, many of them zero.
+    assert_close(fast, slow, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize(
+    "method",
+    [
+        lambda network, B, F, y: network.outputs(B, F),
+        lambda network, B, F, y: network.vjp(B, F, y),
+        lambda network, B, F, y: network.jvp(B, F, B[::-1, :] + 1),
+        lambda network, B, F, y: network.projected_gates(B, F),
+        lambda network, B, F, y: network.gate_products(B, F),
+        lambda network, B, F, y: network.value_and_gradient(B, F, y, F[0, :] ** 2)[1],
+    ],
+    ids=["outputs", "vjp", "jvp", "gates", "products", "weighted-gradient"],
+)
+def test_methods_agree_for_all_outputs(compiled, method, n_outputs):
+    network, B, F, y = draw(100, 333, 50, n_outputs=n_outputs)
+    fast, slow = both(compiled, lambda: method(network, B, F, y))
+    assert fast.dtype == slow.dtype
+    assert_close(fast, slow, rtol=1e-12, atol=1e-12 * np.max(np.abs(slow)))
+
+
+def test_float32_stays_and_agrees(compiled):
+    network, B, F, y = draw(256, 1000, 40, dtype=np.float32)
+    fast, slow = both(compiled, lambda: network.outputs(B, F))
+    assert fast.dtype == np.float32
+    assert_close(fast, slow, rtol=1e-4, atol=1e-5 * np.max(np.abs(slow)))
+    _, gradient = network.value_and_gradient(B, F, y)
+    assert gradient.dtype == np.float32
+
+
+@pytest.mark.parametrize("layout", ["fortran", "read-only", "strided"])
+def test_layout_of_the_input_makes_no_difference(compiled, layout):
+    network, B, F, y = draw(64, 150, 21)
+    compiled(True)
+    expected = network.value_and_gradient(B, F, y)
+    if layout == "fortran":
+        B, F = np.asfortranarray(B), np.asfortranarray(F)
+    elif layout == "strided":
+        B, F = np.repeat(B, 2, axis=1)[:, ::2], np.repeat(F, 2, axis=1)[:, ::2]
+    else:
+        for array in (B, F, y):
+            array.flags.writeable = False
+    for actual, desired in zip(
+        network.value_and_gradient(B, F, y), expected, strict=True
+    ):
+        assert_close(actual, desired, rtol=1e-12, atol=1e-12 * np.max(np.abs(desired)))
+
+
+def test_zero_rows_open_no_gate(compiled):
+    network, B, F, _ = draw(64, 150, 4)
+    F[:, 1] = 0
+    compiled(True)
+    assert network.outputs(B, F)[1] == 0
+    assert not np.any(network.projected_gates(B, F)[:, 1])
+
+
+def test_a_number_that_is_none_is_not_lost(compiled):
+    network, B, F, _ = draw(64, 150, 4)
+    F[0, 2] = np.nan
+    compiled(True)
+    np.testing.assert_array_equal(np.isnan(network.outputs(B, F)), [0, 0, 1, 0])
+
+
+def test_number_of_threads_changes_no_bit(compiled):
+    network, B, F, y = draw(64, 500, 100)
+    compiled(True)
+    alone = network.value_and_gradient(B, F, y)
+    with threadpool_limits(3, user_api="blas"):
+        several = network.value_and_gradient(B, F, y)
+    assert_same(alone[0], several[0])
+    assert_same(alone[1], several[1])
+
+
+def test_threads_follow_the_limits():
+    from sklearn_jlntk._jit._compiled import n_threads
+
+    with threadpool_limits(1):
+        assert n_threads() == 1
+
+
+def test_parts_on_threads_cover_everything_once(monkeypatch):
+    from sklearn_jlntk._jit import _compiled
+
+    for threads, n_items in [(1, 10), (3, 100), (4, 17), (8, 1), (2, 0)]:
+        monkeypatch.setattr(_compiled, "n_threads", lambda threads=threads: threads)
+        seen = []
+
+        def work(start, stop, seen=seen):
+            seen.append((start, stop))
+
+        _compiled.run_on_threads(work, n_items, 16)
+        covered = [i for start, stop in sorted(seen) for i in range(start, stop)]
+        assert covered == list(range(n_items))
+        assert all(start % 16 == 0 for start, _ in seen)
+
+
+def test_small_problems_and_foreign_arrays_are_not_compiled_for():
+    network, _, F, _ = draw(64, 2**14, 64)
+    assert serves(network, F)
+    assert not serves(network, F[:, :63])
+    assert not serves(network, F.astype(np.float16))
+    assert not serves(draw(5000, 2**14, 64)[0], F)
+    bc = FactorizedNetwork.from_arrays(v=np.ones(2**14))
+    assert not serves(bc, F)
+
+
+def run_python(code, **environment):
+    """Standard output of a fresh interpreter."""
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_import_leaves_numba_alone():
+    code = "import sys, sklearn_jlntk.network; print('numba' in sys.modules)"
+    assert run_python(code) == "False"
+
+
+LARGE = """
+import numpy as np
+from sklearn_jlntk._compiled_network import serves
+from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.operators import Identity, make_sketch
+A = make_sketch("block-hadamard", 64, 2**14, rng=np.random.default_rng(0),
+                like=np.empty(0)).T
+network = FactorizedNetwork(Identity((None, None), None), A, np.ones(2**14))
+B, F = np.ones((64, 2)), np.ones((2, 64))
+"""
+
+
+def test_user_can_switch_compiling_off():
+    code = LARGE + "print(serves(network, F), network.outputs(B, F).shape)"
+    assert run_python(code, NUMBA_DISABLE_JIT="1") == "False (64,)"
+    assert run_python(code, NUMBA_DISABLE_JIT="0") == "True (64,)"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_compiled_pass_survives_a_fork():
+    code = LARGE + (
+        "import os\n"
+        "network.outputs(B, F)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if np.all(network.outputs(B, F) == network.outputs(B, F)) else 1)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    assert run_python(code) == "0"
