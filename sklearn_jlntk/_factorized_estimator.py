@@ -5,6 +5,7 @@ mean. Here the network is drawn and trained on real targets.
 """
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -20,10 +21,11 @@ from sklearn_jlntk._array_api import (
     prototype,
     to_host,
 )
-from sklearn_jlntk._network_estimator import NetworkEstimator
+from sklearn_jlntk._network_estimator import NetworkEstimator, _converted
 from sklearn_jlntk._sizes import resolve_sizes
 from sklearn_jlntk._training import EarlyStopping, Samples, StepTasks, hold_out
-from sklearn_jlntk._validation import normalize_rows
+from sklearn_jlntk._validation import move_beside, normalize_rows
+from sklearn_jlntk.diagnostics import NTKReport
 from sklearn_jlntk.gradient_descent import (
     DescentStatus,
     gradient_descent,
@@ -100,6 +102,65 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         vars(self).update(attributes)
         tasks.end_fit(attributes)
         return self
+
+    def diagnose(self, X, y, *, delta=0.1):
+        r"""Report on the theorems' quantities beside what the training did.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows of `fit`: the recorded losses are compared with the bound only if
+            they are those of these rows and targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets or labels.
+        delta : float, default=0.1
+            Probability with which the theorems' promises may fail.
+
+        Returns
+        -------
+        report : NTKReport
+            Prints as a table.
+
+        Notes
+        -----
+        Costs :math:`O(n^2 m + n^3)` operations; a few thousand rows at the most.
+        """
+        rows = self._rows(X, "diagnose")
+        network, initial_weights, weights = self._model()
+        features = network.features(rows)
+        y = self._targets(rows, y) if is_classifier(self) else move_beside(rows, y)
+        xp = array_namespace(features)
+        targets = xp.astype(y, features.dtype, copy=False) - _converted(
+            self.intercept_, lambda a: host_or_cuda(a, self.device)
+        )
+        start, end = (network.outputs(B, features) for B in (initial_weights, weights))
+        if self.initial_output == "zero":
+            start, end = xp.zeros_like(start), end - start
+        return NTKReport.from_network(
+            network,
+            initial_weights,
+            weights,
+            features,
+            targets,
+            residuals=(targets - start, targets - end),
+            losses=self.loss_curve_ if self.alpha == 0 else None,
+            learning_rate=self.learning_rate_,
+            delta=delta,
+            factorization=self.factorization,
+            **self._sizes_to_compare(rows)._asdict(),
+        )
+
+    def _sizes_to_compare(self, rows):
+        """Sizes of this network, and those that "auto" gives where it has none."""
+        n_samples, n_inputs = rows.shape
+        sizes = {"n_components": self.n_components_}
+        if self.factorization == "abc":
+            sizes["effective_width"] = self.effective_width_
+        elif self.factorization == "dense":
+            sizes["n_components"] = "auto"
+        params = {**self.get_params(), "effective_width": "auto", **sizes}
+        params["factorization"] = "abc"
+        return resolve_sizes(SimpleNamespace(**params), n_inputs, n_samples)
 
     def _samples(self, network, initial_weights, rows, targets, sample_weight):
         """Training samples whose targets are what the network is to add, and intercept."""

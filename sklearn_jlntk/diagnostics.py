@@ -9,8 +9,9 @@ from sklearn.callback import ScoringMonitor
 from sklearn_jlntk import theory
 from sklearn_jlntk._array_api import array_namespace, from_host
 from sklearn_jlntk._kernel_drift import KernelDrift
+from sklearn_jlntk._report import NTKReport
 
-__all__ = ["NTKMonitor"]
+__all__ = ["NTKMonitor", "NTKReport"]
 
 
 class NTKMonitor(ScoringMonitor):
