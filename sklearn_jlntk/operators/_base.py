@@ -47,6 +47,9 @@ class Operator(ABC):
     _needs_room = False
     _numbers_at_once = 2**18
 
+    # Number c for which S S^T = c I exactly, None where there is none.
+    _squared_scale = None
+
     @abstractmethod
     def _matmat(self, V):  # (n_in, p) -> (n_out, p)
         """Operator times columns."""
@@ -103,8 +106,15 @@ class Operator(ABC):
         return Adjoint(self.shape[::-1], self.like, self)
 
     def to_dense(self):
-        """Matrix of the operator, an array of shape ``(n_out, n_in)``.
+        """Matrix of the operator.
 
+        Returns
+        -------
+        matrix : array of shape (n_out, n_in)
+            In the namespace, on the device and of the dtype of the operator.
+
+        Notes
+        -----
         Costs one application to `n_in` columns, or to `n_out` where that is fewer.
         """
         xp = array_namespace(self.like)

@@ -101,6 +101,11 @@ class BlockHadamard(Operator):
         """Length L of the transformed blocks, a power of two."""
         return self.block_signs.shape[1]
 
+    @property
+    def _squared_scale(self):
+        n_out, n_in = self.shape
+        return n_in / n_out if n_in % self.block_length == 0 else None
+
     def _matmat(self, V):
         xp = array_namespace(V)
         length, p = self.block_length, V.shape[1]

@@ -29,7 +29,18 @@ class Dense(Operator):
 
     @classmethod
     def from_matrix(cls, matrix):
-        """Operator of the given matrix, an array of shape ``(n_out, n_in)``."""
+        """Operator of the given matrix.
+
+        Parameters
+        ----------
+        matrix : array of shape (n_out, n_in)
+            Kept as it is where its dtype is floating, else as float64.
+
+        Returns
+        -------
+        operator : Dense
+            In the namespace, on the device and of the dtype of the matrix.
+        """
         xp = array_namespace(matrix)
         if not xp.isdtype(matrix.dtype, "real floating"):
             matrix = xp.astype(matrix, xp.float64)

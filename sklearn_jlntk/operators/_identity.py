@@ -19,6 +19,8 @@ class Identity(Operator):
         Namespace, device and dtype of `to_dense`; None where that is never asked.
     """
 
+    _squared_scale = 1.0
+
     def _matmat(self, V):
         return V
 

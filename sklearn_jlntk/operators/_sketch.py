@@ -36,7 +36,7 @@ def make_sketch(kind, n_out, n_in, *, rng, like):
         Number of input coordinates.
     rng : int, RandomState or Generator
         Source of randomness, used on the host: the same in every namespace.
-    like : array
+    like : array of any shape
         Gives the namespace, the device and the floating dtype of the operator.
 
     Returns

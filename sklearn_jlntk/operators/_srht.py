@@ -70,6 +70,11 @@ class SRHT(Operator):
             length,
         )
 
+    @property
+    def _squared_scale(self):
+        n_out, n_in = self.shape
+        return n_in / n_out if n_in == self.length else None
+
     def _matmat(self, V):
         xp = array_namespace(V)
         signs = xp.astype(self.signs, V.dtype)[:, None]
