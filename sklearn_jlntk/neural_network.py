@@ -248,15 +248,10 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
     width : int, default=4096
         Number of neurons m.
-    n_components : int or "auto", default="auto"
-        Rows of C, the sketched dimension l.
-    effective_width : int or "auto", default="auto"
-        Rows of B in ``"abc"``, k.
-    input_sketch : str, default="block-hadamard"
-        Kind of C: ``"block-hadamard"``, ``"srht"``, ``"fjlt"``, ``"gaussian"``,
-        ``"rademacher"``, ``"sparse"``, ``"countsketch"`` or ``"identity"``.
-    width_sketch : str, default="block-hadamard"
-        Kind of A, of the same names.
+    n_components, effective_width : int or "auto", default="auto"
+        Rows of C, the sketched dimension l; and rows of B in ``"abc"``, k.
+    input_sketch, width_sketch : str, default="block-hadamard"
+        Kinds of C and of A, named as for :class:`JLFactorizedNTKRegressor`.
     learning_rate : float, "auto" or "theory", default="auto"
         Step size :math:`\eta`.
     max_iter : int, default=500
@@ -274,8 +269,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
     fit_intercept : bool, default=True
         Whether the weighted mean of the targets is taken out before training.
     early_stopping : bool, default=False
-        Whether to hold out samples, stop when their score gets no better, and keep the
-        best weights.
+        Whether to stop when samples held out score no better, with the best weights.
     validation_fraction : float, default=0.1
         Share of the samples held out, the same of each class.
     n_iter_no_change : int, default=10
@@ -286,8 +280,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
         ``"gd"`` is full-batch gradient descent, step by step; ``"auto"`` chooses by size
         among solvers that take exactly these steps.
     device : {"cpu", "cuda"} or None, default=None
-        Where to compute. None follows X; ``"cuda"`` takes NumPy rows, computes with CuPy
-        and returns NumPy arrays.
+        Where to compute; None follows X.
     random_state : int, RandomState instance or None, default=None
         Draws C, A, v and B(0), on the host: one seed is one model in every namespace.
 
