@@ -36,11 +36,14 @@ class KernelDrift:
         return self.kernel(self.initial_weights)
 
     @cached_property
+    def limit_kernel(self):
+        """H_inf, of shape (n_samples, n_samples)."""
+        return infinite_width_ntk(self.network, features=self.features)
+
+    @cached_property
     def lambda_0(self):
         """Smallest eigenvalue of the limit kernel; 0.0 where rounding hides it."""
-        smallest, largest = extreme_eigenvalues(
-            infinite_width_ntk(self.network, features=self.features)
-        )
+        smallest, largest = extreme_eigenvalues(self.limit_kernel)
         return smallest if smallest > self._rounding(largest) else 0.0
 
     @cached_property

@@ -11,7 +11,6 @@ from sklearn_jlntk import theory
 from sklearn_jlntk._array_api import array_namespace, to_host
 from sklearn_jlntk._kernel_drift import KernelDrift
 from sklearn_jlntk.network import FactorizedNetwork
-from sklearn_jlntk.ntk import infinite_width_ntk
 from sklearn_jlntk.operators import Identity
 
 __all__ = ["NTKReport", "dependent_rows"]
@@ -353,7 +352,6 @@ class NTKReport:
             problems.
         """
         drift = KernelDrift(network, initial_weights, features)
-        limit = infinite_width_ntk(network, features=features)
         lambda_0_bc = drift.lambda_0
         if not isinstance(network.hidden_expansion, Identity):
             m = network.width
@@ -377,7 +375,7 @@ class NTKReport:
             rank=int(
                 np.linalg.matrix_rank(to_host(drift.kernel(weights)), hermitian=True)
             ),
-            complexity=theory.generalization_bound(limit, targets),
+            complexity=theory.generalization_bound(drift.limit_kernel, targets),
             initial_residual=norms[0],
             loss_ratio=_loss_ratio(losses, norms, eps),
             eps=eps,

@@ -1,0 +1,139 @@
+"""Display of the loss after each step."""
+
+import numpy as np
+
+from sklearn_jlntk.plotting._base import Display
+
+__all__ = ["TrainingCurveDisplay"]
+
+
+class TrainingCurveDisplay(Display):
+    r"""Loss after each step, beside the bound of the theorems.
+
+    Parameters
+    ----------
+    loss_ratio : array-like of shape (n_steps + 1,)
+        Loss after each step over that at the start.
+    bound : array-like of shape (n_steps + 1,), default=None
+        Bound on `loss_ratio`, :math:`(1 - \eta \lambda_0 / 2)^t`; None draws none.
+    name : str, default="loss"
+        Name of the curve.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes that were drawn on.
+    figure_ : matplotlib Figure
+        Their figure.
+    lines_ : list of matplotlib Line2D
+        Loss, and bound if there is one.
+    """
+
+    def __init__(self, loss_ratio, *, bound=None, name="loss"):
+        self.loss_ratio = loss_ratio
+        self.bound = bound
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X=None, y=None, *, ax=None, name="loss", **kwargs
+    ):
+        """Display of a fitted estimator's losses.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted regressor or classifier.
+        X : array-like of shape (n_samples, n_features), default=None
+            The rows of `fit`, for the bound; None draws none.
+        y : array-like of shape (n_samples,), default=None
+            Their targets.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a figure.
+        name : str, default="loss"
+            Name of the curve.
+        **kwargs : dict
+            Passed to `plot` of matplotlib, for the loss.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Drawn.
+        """
+        if X is not None:
+            report = estimator.diagnose(X, y)
+            if report.bound is not None:
+                return cls.from_report(report, ax=ax, name=name, **kwargs)
+        losses = np.asarray(estimator.loss_curve_)
+        return cls(losses / losses[0], name=name).plot(ax=ax, **kwargs)
+
+    @classmethod
+    def from_report(cls, report, *, ax=None, name="loss", **kwargs):
+        """Display of the losses in a report, with their bound.
+
+        Parameters
+        ----------
+        report : NTKReport
+            From ``diagnose`` of a fitted estimator.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a figure.
+        name : str, default="loss"
+            Name of the curve.
+        **kwargs : dict
+            Passed to `plot` of matplotlib, for the loss.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If the report has no losses; it says why.
+        """
+        if report.loss_ratio is None:
+            raise ValueError(
+                f"The report has no losses to draw; {report.reason} Use from_estimator "
+                "without X to draw the recorded ones."
+            )
+        display = cls(report.loss_ratio, bound=report.bound, name=name)
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a figure.
+        **kwargs : dict
+            Passed to `plot` of matplotlib, for the loss.
+
+        Returns
+        -------
+        display : TrainingCurveDisplay
+            Itself, drawn.
+        """
+        ax = self._begin(ax)
+        index = self._n_curves
+        self._line(
+            _steps(self.loss_ratio), self.loss_ratio, index, label=self.name, **kwargs
+        )
+        if self.bound is not None:
+            line = self.lines_[0]
+            look = {
+                "color": line.get_color(),
+                "linewidth": 1.0,
+                "linestyle": (0, (1, 2)),
+            }
+            self.lines_ += ax.plot(
+                _steps(self.bound), self.bound, label=f"bound, {self.name}", **look
+            )
+        ax.set_yscale("log")
+        return self._end("step", "loss / loss at the start")
+
+
+def _steps(values):
+    """Steps of a curve that begins at 0."""
+    return np.arange(len(values))

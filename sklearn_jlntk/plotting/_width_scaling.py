@@ -1,0 +1,159 @@
+"""Display of the kernel's distance from its limit against the size of the network."""
+
+import numpy as np
+from sklearn.base import clone
+
+from sklearn_jlntk.plotting._base import STYLES, Display, descending_eigenvalues
+
+__all__ = ["WidthScalingDisplay"]
+
+
+class WidthScalingDisplay(Display):
+    r"""Distance of the kernel at the start from its limit, as the network grows.
+
+    Parameters
+    ----------
+    sizes : array-like of shape (n_sizes,)
+        Number of neurons, or of rows of B.
+    deviations : array-like of shape (n_sizes, n_draws)
+        :math:`\lVert H(0) - H^\infty \rVert_2` of independent draws at each size.
+    name : str, default="deviation"
+        Name of the curve.
+    size_name : str, default="width m"
+        Name of the sizes.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes that were drawn on.
+    figure_ : matplotlib Figure
+        Their figure.
+    lines_ : list of matplotlib Line2D
+        Medians, and the fitted power of the size.
+    slope_, slope_error_ : float
+        Exponent of that power, and its standard error.
+    """
+
+    _SIZE_NAMES = {"width": "width m", "effective_width": "effective width k"}
+
+    def __init__(self, sizes, deviations, *, name="deviation", size_name="width m"):
+        self.sizes = sizes
+        self.deviations = deviations
+        self.name = name
+        self.size_name = size_name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        *,
+        sizes=(256, 512, 1024, 2048, 4096),
+        param_name="width",
+        n_draws=5,
+        ax=None,
+        name=None,
+        **kwargs,
+    ):
+        """Display of networks drawn anew at several sizes; the estimator stays as it is.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Regressor or classifier, fitted or not.
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        sizes : tuple of int, default=(256, 512, 1024, 2048, 4096)
+            Values of the parameter.
+        param_name : {"width", "effective_width"}, default="width"
+            Parameter that grows. The kernel of an ABC network has its limit as the
+            effective width grows, whatever its width.
+        n_draws : int, default=5
+            Networks drawn at each size, by the seeds 0, 1, ...
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a figure.
+        name : str, default=None
+            Name of the curve; None is the estimator's `factorization`.
+        **kwargs : dict
+            Passed to `plot` of matplotlib, for the medians.
+
+        Returns
+        -------
+        display : WidthScalingDisplay
+            Drawn.
+        """
+        deviations = [
+            [
+                _deviation(estimator, X, {param_name: size}, seed)
+                for seed in range(n_draws)
+            ]
+            for size in sizes
+        ]
+        display = cls(
+            sizes,
+            deviations,
+            name=estimator.factorization if name is None else name,
+            size_name=cls._SIZE_NAMES[param_name],
+        )
+        return display.plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the display.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None makes a figure.
+        **kwargs : dict
+            Passed to `plot` of matplotlib, for the medians.
+
+        Returns
+        -------
+        display : WidthScalingDisplay
+            Itself, drawn.
+        """
+        ax = self._begin(ax)
+        sizes = np.asarray(self.sizes, dtype=float)
+        deviations = np.asarray(self.deviations, dtype=float)
+        self.slope_, self.slope_error_, intercept = _power(sizes, deviations)
+        index = self._n_curves
+        style = {"linestyle": "none", **kwargs}
+        self._line(
+            sizes, np.median(deviations, axis=1), index, label=self.name, **style
+        )
+        color = self.lines_[0].get_color()
+        low, high = deviations.min(axis=1), deviations.max(axis=1)
+        ax.vlines(sizes, low, high, color=color, linewidth=1.0)
+        self.lines_ += ax.plot(
+            sizes,
+            np.exp(intercept) * sizes**self.slope_,
+            color=color,
+            linewidth=1.0,
+            linestyle=STYLES[index % len(STYLES)]["linestyle"],
+            label=f"slope {self.slope_:.2f} ± {self.slope_error_:.2f}",
+        )
+        ax.set(xscale="log", yscale="log")
+        return self._end(self.size_name, r"$\|H(0) - H^\infty\|_2$")
+
+
+def _deviation(estimator, X, params, seed):
+    """Distance in the spectral norm of H(0) from its limit, for one draw."""
+    model = clone(estimator).set_params(
+        **params, random_state=seed, max_iter=1, tol=None, early_stopping=False
+    )
+    # Any targets of two values will do: the draw does not depend on them.
+    model.fit(X, np.arange(X.shape[0]) % 2)
+    difference = model.ntk(X, at="init") - model.ntk(X, at="infinite")
+    return float(np.max(np.abs(descending_eigenvalues(difference))))
+
+
+def _power(sizes, values):
+    """Exponent of the power of the size that fits best, its standard error, log factor."""
+    x = np.repeat(np.log(sizes), values.shape[1])
+    y = np.log(values).ravel()
+    x_centred = x - x.mean()
+    slope = x_centred @ y / (x_centred @ x_centred)
+    intercept = y.mean() - slope * x.mean()
+    residual = y - intercept - slope * x
+    variance = residual @ residual / max(len(y) - 2, 1)
+    return float(slope), float(np.sqrt(variance / (x_centred @ x_centred))), intercept

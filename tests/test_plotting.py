@@ -1,0 +1,230 @@
+"""Displays draw the model's numbers, and lines that differ without their colours."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
+from sklearn_jlntk.diagnostics import NTKMonitor
+from sklearn_jlntk.plotting import (
+    KernelDriftDisplay,
+    NTKSpectrumDisplay,
+    TrainingCurveDisplay,
+    WidthScalingDisplay,
+)
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+PARAMETERS = {
+    "width": 512,
+    "n_components": 8,
+    "max_iter": 20,
+    "tol": None,
+    "normalize": "unit",
+    "random_state": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Figures do not outlive their test."""
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Thirty rows and targets."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 10))
+    return X, X[:, 0]
+
+
+@pytest.fixture(scope="module")
+def monitor():
+    """Monitor of the fitted model."""
+    return NTKMonitor(every=2)
+
+
+@pytest.fixture(scope="module")
+def model(rows, monitor):
+    """Regressor fitted under the monitor."""
+    network = JLFactorizedNTKRegressor(**PARAMETERS)
+    return network.set_callbacks(monitor).fit(*rows)
+
+
+@pytest.fixture(params=["curve", "spectrum", "drift", "scaling"])
+def display(request, model, monitor, rows):
+    """Every display in turn, drawn."""
+    if request.param == "curve":
+        return TrainingCurveDisplay.from_estimator(model, *rows)
+    if request.param == "spectrum":
+        return NTKSpectrumDisplay.from_estimator(model, rows[0])
+    if request.param == "drift":
+        return KernelDriftDisplay.from_monitor(monitor)
+    return WidthScalingDisplay.from_estimator(
+        model, rows[0], sizes=(32, 64, 128), n_draws=2
+    )
+
+
+def look(line):
+    """What tells a line from another where there is no colour."""
+    return line.get_linestyle(), line.get_marker(), line.get_linewidth()
+
+
+def test_display_is_drawn_labelled_and_rendered(display):
+    assert display.figure_ is display.ax_.figure
+    assert display.ax_.get_xlabel()
+    assert display.ax_.get_ylabel()
+    assert display.ax_.get_legend() is not None
+    display.figure_.canvas.draw()
+
+
+def test_lines_differ_without_their_colours(display):
+    looks = [look(line) for line in display.lines_]
+    assert len(set(looks)) == len(looks) >= 2
+
+
+def test_plot_draws_on_the_given_axes_again(display):
+    import matplotlib.pyplot as plt
+
+    data = [line.get_xydata() for line in display.lines_]
+    _, ax = plt.subplots()
+    assert display.plot(ax=ax) is display
+    assert display.ax_ is ax
+    for line, before in zip(display.lines_, data, strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), before)
+
+
+def test_keywords_reach_the_lines(display):
+    display.plot(linewidth=3.5)
+    assert display.lines_[0].get_linewidth() == 3.5
+
+
+def test_two_curves_on_one_figure_differ(model, rows):
+    first = TrainingCurveDisplay.from_estimator(model, *rows, name="one")
+    second = TrainingCurveDisplay.from_estimator(
+        model, *rows, ax=first.ax_, name="other"
+    )
+    assert second.figure_ is first.figure_
+    assert look(first.lines_[0]) != look(second.lines_[0])
+    assert first.lines_[0].get_color() != second.lines_[0].get_color()
+    texts = [text.get_text() for text in first.ax_.get_legend().get_texts()]
+    assert texts == ["one", "bound, one", "other", "bound, other"]
+
+
+def test_two_curves_without_a_bound_differ(model):
+    first = TrainingCurveDisplay.from_estimator(model)
+    second = TrainingCurveDisplay.from_estimator(model, ax=first.ax_)
+    assert look(first.lines_[0]) != look(second.lines_[0])
+
+
+def test_curve_is_the_loss_beside_the_bound(model, rows):
+    display = TrainingCurveDisplay.from_estimator(model, *rows)
+    loss, bound = (line.get_ydata() for line in display.lines_)
+    np.testing.assert_allclose(loss, np.divide(model.loss_curve_, model.loss_curve_[0]))
+    rate = 1 - model.learning_rate_ * model.lambda_0(rows[0]) / 2
+    np.testing.assert_allclose(bound, rate ** np.arange(21))
+
+
+def test_curve_without_rows_has_no_bound(model):
+    display = TrainingCurveDisplay.from_estimator(model)
+    assert len(display.lines_) == 1
+    assert display.bound is None
+
+
+def test_curve_of_a_report_without_losses_says_why(model, rows):
+    X, y = rows
+    with pytest.raises(ValueError, match="no losses to draw; not compared"):
+        TrainingCurveDisplay.from_report(model.diagnose(X[:20], y[:20]))
+
+
+def test_spectrum_is_that_of_the_kernels(model, rows):
+    display = NTKSpectrumDisplay.from_estimator(model, rows[0], at=("init", "infinite"))
+    for line, at in zip(display.lines_, ("init", "infinite"), strict=True):
+        values = np.linalg.eigvalsh(model.ntk(rows[0], at=at))
+        np.testing.assert_allclose(line.get_ydata(), values[::-1])
+
+
+def test_drift_is_that_of_the_records(model, monitor):
+    logs = monitor.get_logs()
+    display = KernelDriftDisplay.from_monitor(
+        monitor, quantities=("flipped_gates", "neuron_movement")
+    )
+    for line, name in zip(
+        display.lines_, ("flipped_gates", "neuron_movement"), strict=True
+    ):
+        np.testing.assert_array_equal(line.get_xdata(), logs["step"])
+        np.testing.assert_array_equal(line.get_ydata(), logs[name])
+
+
+def test_drift_stands_beside_what_the_lemmas_promise(model, monitor):
+    display = KernelDriftDisplay.from_monitor(monitor)
+    promises = [line for line in display.ax_.get_lines() if line not in display.lines_]
+    levels = [line.get_ydata()[0] for line in promises]
+    lambda_0 = monitor.get_logs()["lambda_0"].iloc[0]
+    assert levels == [lambda_0 / 4, lambda_0 / 2]
+
+
+def test_drift_errors_name_what_there_is(model, monitor):
+    with pytest.raises(ValueError, match=r"fit=\(7,\) was not recorded; there are"):
+        KernelDriftDisplay.from_monitor(monitor, fit=(7,))
+    with pytest.raises(ValueError, match=r"\['loudness'\] was not recorded"):
+        KernelDriftDisplay.from_monitor(monitor, quantities=("loudness",))
+
+
+def test_scaling_recovers_a_power_of_the_size():
+    sizes = np.array([10.0, 100.0, 1000.0])
+    values = 3 * sizes[:, None] ** -0.5 * np.array([[0.8, 1.25]])
+    display = WidthScalingDisplay(sizes, values).plot()
+    assert display.slope_ == pytest.approx(-0.5)
+    # Two draws at log +-c at each of three sizes: residuals c, n - 2 = 4 of freedom.
+    spread = np.log(1.25)
+    expected = np.sqrt(6 * spread**2 / 4 / (4 * np.log(10) ** 2))
+    assert display.slope_error_ == pytest.approx(expected)
+
+
+def test_scaling_measures_the_estimators_kernels(rows):
+    X, y = rows
+    display = WidthScalingDisplay.from_estimator(
+        JLFactorizedNTKRegressor(**PARAMETERS), X, sizes=(32, 512), n_draws=2
+    )
+    model = JLFactorizedNTKRegressor(**{**PARAMETERS, "random_state": 1}).fit(X, y)
+    difference = model.ntk(X, at="init") - model.ntk(X, at="infinite")
+    assert display.deviations[1][1] == pytest.approx(np.linalg.norm(difference, 2))
+
+
+@pytest.mark.parametrize(
+    "factorization, param_name", [("bc", "width"), ("abc", "effective_width")]
+)
+def test_deviation_falls_like_the_root_of_the_size(rows, factorization, param_name):
+    network = JLFactorizedNTKRegressor(
+        **{**PARAMETERS, "width": 4096}, factorization=factorization
+    )
+    display = WidthScalingDisplay.from_estimator(
+        network, rows[0], sizes=(64, 256, 1024), param_name=param_name, n_draws=4
+    )
+    assert abs(display.slope_ + 0.5) <= 4 * display.slope_error_
+
+
+def test_classifier_is_drawn_too(rows):
+    X, y = rows
+    model = JLFactorizedNTKClassifier(**PARAMETERS).fit(X, y > 0)
+    assert len(TrainingCurveDisplay.from_estimator(model, X, y > 0).lines_) == 2
+    WidthScalingDisplay.from_estimator(model, X, sizes=(32, 64), n_draws=1)
+
+
+def test_error_names_the_extra(model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'sklearn_jlntk\[plot\]'"):
+        TrainingCurveDisplay.from_estimator(model)
+
+
+def test_importing_the_module_leaves_matplotlib_alone():
+    code = "import sys, sklearn_jlntk.plotting; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
