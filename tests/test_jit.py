@@ -7,12 +7,13 @@ import sys
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same
+from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 import sklearn_jlntk._jit as jit
 from sklearn_jlntk._compiled_network import serves
 from sklearn_jlntk.network import FactorizedNetwork
-from sklearn_jlntk.operators import Identity, make_sketch
+from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 
 @pytest.fixture
@@ -142,6 +143,44 @@ def test_a_number_that_is_none_is_not_lost(compiled):
     F[0, 2] = np.nan
     compiled(True)
     np.testing.assert_array_equal(np.isnan(network.outputs(B, F)), [0, 0, 1, 0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["dense", "fortran", "csr", "unsorted-csr"])
+@pytest.mark.parametrize(
+    "n, d, l",
+    [(1, 1, 1), (7, 64, 10), (33, 1000, 100), (20, 3000, 600), (5, 9000, 4096)],
+)
+def test_rows_are_sketched_alike(monkeypatch, n, d, l, kind, dtype):
+    rng = np.random.default_rng(0)
+    like = np.empty(0, dtype)
+    sketch = make_sketch("block-hadamard", l, d, rng=rng, like=like)
+    X = rng.standard_normal((n, d)).astype(dtype)
+    if kind == "fortran":
+        X = np.asfortranarray(X)
+    elif kind != "dense":
+        X[rng.uniform(size=X.shape) < 0.9] = 0
+        X[:, 100:700] = 0
+        X = sparse.csr_array(X)
+    if kind == "unsorted-csr":
+        for i in range(n):
+            part = slice(X.indptr[i], X.indptr[i + 1])
+            X.data[part], X.indices[part] = X.data[part][::-1], X.indices[part][::-1]
+        X.has_sorted_indices = False
+    slow = project_rows(sketch, X)
+    monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
+    fast = project_rows(sketch, X)
+    assert fast.dtype == dtype
+    rtol = 1e-12 if dtype == np.float64 else 1e-5
+    assert_close(fast, slow, rtol=rtol, atol=rtol * np.max(np.abs(slow)))
+
+
+def test_sketch_of_a_row_knows_no_other_row(monkeypatch):
+    monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
+    rng = np.random.default_rng(0)
+    sketch = make_sketch("block-hadamard", 100, 500, rng=rng, like=np.empty(0))
+    X = rng.standard_normal((40, 500))
+    assert_same(project_rows(sketch, X)[:, 20:23], project_rows(sketch, X[20:23]))
 
 
 def test_number_of_threads_changes_no_bit(compiled):

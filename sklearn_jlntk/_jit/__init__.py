@@ -6,22 +6,33 @@ a compiler has started.
 """
 
 import numpy as np
+from scipy import sparse
 
-__all__ = ["has_relu_pass", "relu_pass"]
+__all__ = ["has_relu_pass", "has_row_sketch", "relu_pass", "sketch_rows"]
 
 # Pre-activations of one pass; with fewer, a fit is over before the compiler would be.
 _FEWEST_PRE_ACTIVATIONS = 2**20
+# Numbers that rows are read in; fewer are done while the compiler is looked for.
+_FEWEST_NUMBERS = 2**22
 _BLOCK_LENGTHS = (64, 4096)
 
 
 def has_relu_pass(features, block_signs, n_neurons):
     """Whether `relu_pass` serves these samples and these blocks of neurons."""
-    if not _is_compilable(features, block_signs):
-        return False
-    shortest, longest = _BLOCK_LENGTHS
     return (
-        n_neurons * features.shape[1] >= _FEWEST_PRE_ACTIVATIONS
-        and shortest <= block_signs.shape[1] <= longest
+        _is_compilable(features, block_signs)
+        and n_neurons * features.shape[1] >= _FEWEST_PRE_ACTIVATIONS
+        and _is_enabled()
+    )
+
+
+def has_row_sketch(X, block_signs):
+    """Whether `sketch_rows` serves these rows, dense or CSR."""
+    numbers = X.data if sparse.issparse(X) else X
+    return (
+        getattr(X, "format", "csr") == "csr"
+        and _is_compilable(numbers, block_signs)
+        and numbers.size >= _FEWEST_NUMBERS
         and _is_enabled()
     )
 
@@ -63,10 +74,39 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
     return (u * scale).astype(hidden.dtype), np.multiply(gates, scale, out=gates)
 
 
-def _is_compilable(*arrays):
-    """Whether these are NumPy arrays, the first one of a floating dtype compiled for."""
-    return all(isinstance(array, np.ndarray) for array in arrays) and (
-        arrays[0].dtype in (np.float32, np.float64)
+def sketch_rows(X, input_signs, block_signs, positions):
+    r"""Block Hadamard sketch of rows, features-first.
+
+    Parameters
+    ----------
+    X : {ndarray, CSR} of shape (n_samples, n_in)
+        Rows, float32 or float64.
+    input_signs : int8 ndarray of shape (n_in,)
+        Signs of the coordinates.
+    block_signs : int8 ndarray of shape (n_blocks, block_length)
+        Signs :math:`D_b` behind the transform of each block.
+    positions : int ndarray of shape (n_out,)
+        Coordinates of a block that are kept.
+
+    Returns
+    -------
+    images : ndarray of shape (n_out, n_samples)
+        :math:`n_{out}^{-1/2} (\sum_b D_b H_L D_{out,b} x_b)_R` for each row. A row's
+        image does not depend on other rows, nor on the number of threads.
+    """
+    from sklearn_jlntk._jit._row_sketch import sketch_rows
+
+    return sketch_rows(X, input_signs, block_signs, positions)
+
+
+def _is_compilable(numbers, block_signs):
+    """Whether these are NumPy arrays of a dtype and a block length compiled for."""
+    shortest, longest = _BLOCK_LENGTHS
+    return (
+        isinstance(numbers, np.ndarray)
+        and isinstance(block_signs, np.ndarray)
+        and numbers.dtype in (np.float32, np.float64)
+        and shortest <= block_signs.shape[1] <= longest
     )
 
 

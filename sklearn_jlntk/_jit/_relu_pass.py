@@ -29,7 +29,8 @@ RADICES = {
 
 
 @inlined
-def _enter(rows, start, step, signs, sign, sign_step, target, n_rows):
+def enter(rows, start, step, signs, sign, sign_step, target, n_rows):
+    """`enter_group` for a number of rows known at run time."""
     if n_rows == 16:
         enter_group(rows, start, step, signs, sign, sign_step, target, 16)
     elif n_rows == 8:
@@ -39,7 +40,8 @@ def _enter(rows, start, step, signs, sign, sign_step, target, n_rows):
 
 
 @inlined
-def _transform(rows, start, step, n_rows):
+def transform(rows, start, step, n_rows):
+    """`transform_group` for a number of rows known at run time; none for 1."""
     if n_rows == 16:
         transform_group(rows, start, step, 16)
     elif n_rows == 8:
@@ -50,6 +52,7 @@ def _transform(rows, start, step, n_rows):
 
 @inlined
 def _activate(rows, start, step, signs, readout, neuron, outputs, n_rows):
+    """`activate_group` for a number of rows known at run time."""
     if n_rows == 16:
         activate_group(rows, start, step, signs, readout, neuron, 1, outputs, 16)
     elif n_rows == 8:
@@ -59,7 +62,8 @@ def _activate(rows, start, step, signs, readout, neuron, outputs, n_rows):
 
 
 @inlined
-def _leave(rows, start, step, signs, sign, sign_step, total, n_rows):
+def leave(rows, start, step, signs, sign, sign_step, total, n_rows):
+    """`leave_group` for a number of rows known at run time."""
     if n_rows == 16:
         leave_group(rows, start, step, signs, sign, sign_step, total, 16)
     elif n_rows == 8:
@@ -81,19 +85,19 @@ def _pass_blocks(
     for block in range(0, signs.shape[0], top * inner):
         for j in range(inner):
             sign = block + j
-            _enter(hidden, j * row, pitch, block_signs, sign, inner, scratch, top)
+            enter(hidden, j * row, pitch, block_signs, sign, inner, scratch, top)
         for i in range(top):
             start, neuron = i * pitch, block + i * inner
             for j in range(bottom):
-                _transform(scratch, start + j * row, bottom * row, middle)
+                transform(scratch, start + j * row, bottom * row, middle)
             for j in range(0, inner, bottom):
                 at = start + j * row
                 _activate(scratch, at, row, signs, readout, neuron + j, outputs, bottom)
             for j in range(bottom):
-                _transform(scratch, start + j * row, bottom * row, middle)
+                transform(scratch, start + j * row, bottom * row, middle)
         for j in range(inner):
             sign = block + j
-            _leave(scratch, j * row, pitch, block_signs, sign, inner, gates, top)
+            leave(scratch, j * row, pitch, block_signs, sign, inner, gates, top)
         for lane in range(row):
             totals[lane] += outputs[lane]
             outputs[lane] = 0
