@@ -10,12 +10,18 @@ import numpy as np
 from sklearn_jlntk._jit import has_relu_pass, relu_pass
 from sklearn_jlntk.operators import BlockHadamard
 
+# Each output is a pass of its own; with more of them the array path, which mixes them
+# before it goes back through the expansion, is the faster one.
+_MOST_OUTPUTS = 12
+
 
 def serves(network, features):
     """Whether the network on these samples has a compiled pass; sizes decide."""
     sketch = network.hidden_expansion.T
-    return isinstance(sketch, BlockHadamard) and has_relu_pass(
-        features, sketch.block_signs, network.width
+    return (
+        isinstance(sketch, BlockHadamard)
+        and network.n_outputs <= _MOST_OUTPUTS
+        and has_relu_pass(features, sketch.block_signs, network.width)
     )
 
 
@@ -48,7 +54,8 @@ def projected_gates(network, weights, features):  # (n_outputs, k, n)
 def _passes(network, weights, features):
     """Chunks of samples: columns, sqrt(m) u (n_outputs, p), A^T Z (n_outputs, k, p)."""
     sketch, signs = network.hidden_expansion.T, network._signs(features)
-    length = max(1, 4 * network.block_size // weights.shape[0])
+    n_numbers = weights.shape[0] * network.n_outputs
+    length = max(1, 4 * network.block_size // n_numbers)
     for start in range(0, features.shape[1], length):
         columns = slice(start, start + length)
         hidden = weights @ features[:, columns]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,20 @@ def test_gates_are_identical(compiled, k, m, n):
     assert_same(np.round(fast), np.round(slow))
     # atol: whole numbers, many of them zero.
     assert_close(fast, slow, atol=1e-9)
+
+
+def test_chunks_of_samples_join_to_the_whole(compiled):
+    network, B, F, y = draw(64, 150, 50, n_outputs=2)
+    compiled(True)
+    in_chunks = replace(network, block_size=64 * 2 * 20 // 4)
+    for actual, desired in zip(
+        in_chunks.value_and_gradient(B, F, y),
+        network.value_and_gradient(B, F, y),
+        strict=True,
+    ):
+        assert_close(actual, desired, rtol=1e-12, atol=1e-12 * np.max(np.abs(desired)))
+    assert_close(in_chunks.outputs(B, F), network.outputs(B, F), rtol=1e-12, atol=1e-12)
+    assert_same(in_chunks.projected_gates(B, F), network.projected_gates(B, F))
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -222,6 +237,8 @@ def test_small_problems_and_foreign_arrays_are_not_compiled_for():
     assert not serves(network, F[:, :63])
     assert not serves(network, F.astype(np.float16))
     assert not serves(draw(5000, 2**14, 64)[0], F)
+    assert serves(draw(64, 2**14, 64, n_outputs=12)[0], F)
+    assert not serves(draw(64, 2**14, 64, n_outputs=13)[0], F)
     bc = FactorizedNetwork.from_arrays(v=np.ones(2**14))
     assert not serves(bc, F)
 
