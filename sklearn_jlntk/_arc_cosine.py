@@ -179,7 +179,7 @@ class ReluKernel:
     def _first(self, products, layers):
         """Products of the inputs times the gates open at both, layer by layer."""
         for _, gates in islice(layers, self.depth):
-            products = products * gates
+            products *= gates
         return products
 
     def _all(self, layers, x, y):
@@ -187,32 +187,49 @@ class ReluKernel:
         tangent, gates = next(layers)
         rays = zip(self.rays(x), self.rays(y), strict=True)
         for (a_x, _), (a_y, _) in islice(rays, 1, None):
-            passed = a_x[:, None] * a_y[None, :] * gates * tangent
+            tangent *= gates
+            tangent *= a_x[:, None]
+            tangent *= a_y[None, :]
             rho, gates = next(layers)
-            tangent = rho + passed
+            tangent += rho
         return tangent
 
     def _layers(self, s, c, x, y):
         """Correlation and share of open gates, layer by layer; no gates at the end."""
         xp = array_namespace(s)
         ray, *rays = zip(self.rays(x), self.rays(y), strict=True)
-        s, c = self._with_bias(s, c, *ray)
+        if self.bias:
+            _append_bias(c, *ray, sign=1)
+            _append_bias(s, *ray, sign=-1)
         for ray in rays:
-            theta = 2 * xp.atan2(xp.sqrt(s), xp.sqrt(c))
-            rho = (c - s) / 2
-            yield rho, 1 - theta / math.pi
-            # 1 - kappa_1: the bracket is near theta^3 / 3, and s near theta^2 / 2.
-            s = xp.clip(s - (xp.sqrt(s * c) - theta * rho) / math.pi, min=0.0)
-            s, c = self._with_bias(s, 2 - s, *ray)
+            sine, rho = xp.sqrt(s * c), (c - s) / 2
+            share = xp.atan2(sine, rho)
+            share *= 1 / math.pi
+            sine *= 1 / math.pi
+            # 1 - kappa_1: what is subtracted is theta^3 / (3 pi) beside theta^2 / 2.
+            sine -= share * rho
+            s = s - sine
+            yield rho, 1 - share
+            s = xp.clip(s, min=0.0)
+            if self.bias:
+                _append_bias(s, *ray, sign=-1)
+            c = 2 - s
         yield (c - s) / 2, None
 
-    def _with_bias(self, s, c, ray_x, ray_y):
-        """s and c of unit u and v turned to those of (a_x u, b_x) and (a_y v, b_y)."""
-        if self.bias == 0:
-            return s, c
-        (a_x, b_x), (a_y, b_y) = ray_x, ray_y
-        a = a_x[:, None] * a_y[None, :]
-        difference = (a_x[:, None] - a_y[None, :]) ** 2
-        s = a * s + (difference + (b_x[:, None] - b_y[None, :]) ** 2) / 2
-        c = a * c + (difference + (b_x[:, None] + b_y[None, :]) ** 2) / 2
-        return s, c
+
+def _append_bias(s, ray_x, ray_y, sign):
+    r"""Turn s of unit u and v to that of (a_x u, b_x) and (a_y v, b_y), in place.
+
+    That is :math:`a_x a_y s + 1 - \cos(\psi_x - \psi_y)` with :math:`(a, b) =
+    (\cos\psi, \sin\psi)`; c, with sign 1, has the sum of the angles.
+    """
+    (a_x, b_x), (a_y, b_y) = ray_x, ray_y
+    xp = array_namespace(s)
+    x, y = xp.atan2(b_x, a_x) / 2, xp.atan2(b_y, a_y) / 2
+    left = xp.stack([xp.sin(x), sign * xp.cos(x)], axis=1)
+    half = left @ xp.stack([xp.cos(y), xp.sin(y)])
+    half *= half
+    half *= 2.0
+    s *= a_x[:, None]
+    s *= a_y[None, :]
+    s += half
