@@ -13,7 +13,16 @@ from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
-_VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+
+def _widest_vector():
+    """Bytes of a vector; a machine with narrower ones takes two steps for each."""
+    try:
+        return 64 if binding.get_host_cpu_features().get("avx512f") else 32
+    except RuntimeError:  # LLVM does not know this processor
+        return 32
+
+
+_VECTOR_BYTES = _widest_vector()
 
 
 def vector_length(dtype):
