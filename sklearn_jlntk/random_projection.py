@@ -44,7 +44,7 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     n_components : int or "auto", default="auto"
         Number of components, at most the number of features. ``"auto"`` takes
         :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at `eps`, or
-        all features where that is more, with a warning.
+        the number of features where that is less, with a warning.
     eps : float, default=0.1
         Distortion of squared distances, in (0, 1), for which ``"auto"`` keeps enough
         components. Without effect on a number of components.
@@ -246,7 +246,7 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if needed > n_features:
             warnings.warn(
                 f"eps={self.eps} and n_samples={n_samples} ask for {needed} components, "
-                f"more than n_features={n_features}: all {n_features} are kept, and no "
+                f"more than n_features={n_features}: {n_features} are made, and no "
                 "dimension is saved. Use a larger eps or a number of components.",
                 DataDimensionalityWarning,
                 stacklevel=4,
