@@ -13,7 +13,7 @@ STYLES = (
     {"color": "#0072B2", "linestyle": "-.", "marker": "^"},
     {"color": "#009E73", "linestyle": ":", "marker": "D"},
 )
-REFERENCE = {"color": "0.35", "linewidth": 1.0}
+REFERENCE = {"color": "0.25", "linewidth": 1.4}
 # Markers on a line, however many points it has.
 _N_MARKERS = 8
 
