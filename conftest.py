@@ -4,3 +4,13 @@ import os
 
 # scikit-learn dispatches on array namespaces only if SciPy does, decided at its import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """Small products on several threads cost far more than they save."""
+    with threadpool_limits(1, user_api="blas"):
+        yield

@@ -22,7 +22,7 @@ __all__ = ["FactorizedNetwork"]
 
 @dataclass(frozen=True, eq=False)
 class FactorizedNetwork:
-    r"""The map :math:`x \mapsto v^T \max(A B C x, 0) / \sqrt m` for any B, eq. (1).
+    r"""The map :math:`x \mapsto v^T \max(A B C x, 0) / \sqrt m` for any trained layer B.
 
     Parameters
     ----------

@@ -1,13 +1,7 @@
 """Fixtures shared by the tests: array namespaces, devices and floating dtypes."""
 
-import os
-
-# scikit-learn dispatches on array namespaces only if SciPy does, decided at its import.
-os.environ.setdefault("SCIPY_ARRAY_API", "1")
-
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 NAMESPACES = [
     "numpy",
@@ -16,13 +10,6 @@ NAMESPACES = [
     pytest.param("cupy", marks=pytest.mark.gpu),
 ]
 DTYPES = ["float32", "float64"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_blas_thread():
-    """Small products on several threads cost far more than they save."""
-    with threadpool_limits(1, user_api="blas"):
-        yield
 
 
 @pytest.fixture(params=NAMESPACES)
