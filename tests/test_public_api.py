@@ -22,10 +22,18 @@ NAMES = {
         "JLFactorizedNTKRegressor",
         "NTKKernel",
     },
-    "sklearn_jlntk.kernels": {"NTK", "ntk_kernel"},
+    "sklearn_jlntk.diagnostics": {"NTKMonitor", "NTKReport"},
+    "sklearn_jlntk.kernels": {"NTK", "nngp_kernel", "ntk_kernel"},
     "sklearn_jlntk.network": {"FactorizedNetwork"},
     "sklearn_jlntk.ntk": {"empirical_ntk", "infinite_width_ntk", "smallest_eigenvalue"},
     "sklearn_jlntk.operators": {"make_sketch"},
+    "sklearn_jlntk.plotting": {
+        "KernelDriftDisplay",
+        "NTKSpectrumDisplay",
+        "TrainingCurveDisplay",
+        "WidthScalingDisplay",
+    },
+    "sklearn_jlntk.theory": {"learning_rate", "width"},
 }
 
 NETWORK_PARAMETERS = {
@@ -92,9 +100,11 @@ SIGNATURES = {
 
 METHODS = {
     "JLFactorizedNTKRegressor": (
-        "effective_weights fit lambda_0 ntk partial_fit predict score"
+        "diagnose effective_weights fit lambda_0 ntk partial_fit predict score"
     ),
-    "JLFactorizedNTKClassifier": "decision_function fit partial_fit predict score",
+    "JLFactorizedNTKClassifier": (
+        "decision_function diagnose fit lambda_0 ntk partial_fit predict score"
+    ),
     "NTKKernel": "fit predict score transform",
     "FJLT": "fit get_feature_names_out inverse_transform transform",
 }
