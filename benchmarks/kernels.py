@@ -96,7 +96,7 @@ def smallest_eigenvalue_without_matrix(n):
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 4000])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[1000, 4000])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1, help="BLAS threads")
     parser.add_argument("--eigenvalue", type=int, default=0, help="rows for lambda_0")
