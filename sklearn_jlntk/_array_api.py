@@ -23,6 +23,7 @@ __all__ = [
     "from_host",
     "host_or_cuda",
     "is_array",
+    "is_numpy_array",
     "is_numpy_namespace",
     "numpy_namespace",
     "prototype",

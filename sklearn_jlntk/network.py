@@ -10,11 +10,11 @@ samples, so that no array of (width, n_samples) numbers is ever formed.
 
 from dataclasses import dataclass
 
-import numpy as np
 from sklearn.utils import gen_batches
 
 from sklearn_jlntk import _compiled_network
-from sklearn_jlntk._array_api import array_namespace, device, from_host, is_array
+from sklearn_jlntk._array_api import array_namespace, device
+from sklearn_jlntk._threads import map_blocks
 from sklearn_jlntk.operators import Dense, Identity, Operator, project_rows
 
 __all__ = ["FactorizedNetwork"]
@@ -37,8 +37,7 @@ class FactorizedNetwork:
 
     Notes
     -----
-    A network is a value: it holds what is drawn once and never trained. Its methods take
-    the trained weights B as an argument.
+    A network holds what is drawn once and never trained; methods take B as an argument.
 
     References
     ----------
@@ -172,11 +171,9 @@ class FactorizedNetwork:
 
         def cotangent(u, columns):
             residual = u - y[columns, :].T
-            weighted = residual
-            if sample_weight is not None:
-                weighted = residual * sample_weight[None, columns]
-            losses.append(0.5 * xp.sum(weighted * residual))
-            return weighted
+            w = 1 if sample_weight is None else sample_weight[None, columns]
+            losses.append(0.5 * xp.sum(w * residual * residual))
+            return w * residual
 
         gradient = self._pullback(weights, features, cotangent)
         loss = sum(losses)
@@ -360,14 +357,15 @@ class FactorizedNetwork:
         chunks = []
         for columns in self._sample_slices(features):
             Y = features[:, columns]
-            u = xp.zeros((self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y))
-            for rows in self._neuron_slices(Y):
-                P = self._pre_activations(weights, Y, rows)
-                dP = P
+
+            def partial_sum(rows, Y=Y):
+                P = dP = self._pre_activations(weights, Y, rows)
                 if direction is not weights:
                     dP = self._pre_activations(direction, Y, rows)
-                u += signs[rows, :].T @ _gated(dP, P > 0)
-            chunks.append(u)
+                return signs[rows, :].T @ _gated(dP, P > 0)
+
+            blocks = self._neuron_slices(Y)
+            chunks.append(sum(map_blocks(partial_sum, blocks, Y, self.width)))
         return self._as_targets(xp.concat(chunks, axis=1))
 
     def _pullback(self, weights, features, cotangent):
@@ -383,25 +381,30 @@ class FactorizedNetwork:
         gradient = xp.zeros_like(weights)
         for columns in self._sample_slices(features):
             Y = features[:, columns]
-            u = xp.zeros((self.n_outputs, Y.shape[1]), dtype=Y.dtype, device=device(Y))
-            slices, gates = list(self._neuron_slices(Y)), []
-            for rows in slices:
+
+            def forward(rows, Y=Y):
                 P = self._pre_activations(weights, Y, rows)
-                gates.append(P > 0)
-                u += signs[rows, :].T @ _gated(P, gates[-1])
-            s = cotangent(u, columns)
-            for rows, active in zip(slices, gates, strict=True):
+                gates = P > 0
+                return rows, gates, signs[rows, :].T @ _gated(P, gates)
+
+            blocks = map_blocks(forward, self._neuron_slices(Y), Y, self.width)
+            s = cotangent(sum(u for _, _, u in blocks), columns)
+
+            def backward(block, Y=Y, s=s):
+                rows, gates, _ = block
                 if not self._neurons_are_independent:
-                    back = self.hidden_expansion.rmatmat(_gated(signs @ s, active))
-                    gradient += back @ Y.T
+                    back = self.hidden_expansion.rmatmat(_gated(signs @ s, gates))
+                    gradient[...] += back @ Y.T
                 elif self.n_outputs == 1:
                     # One output: s goes to the thin factor and v to whole rows, so that
                     # the gates are all that the tall factor holds.
                     gradient[rows, :] += signs[rows, :] * (
-                        xp.astype(active, Y.dtype) @ (s * Y).T
+                        xp.astype(gates, Y.dtype) @ (s * Y).T
                     )
                 else:
-                    gradient[rows, :] += _gated(signs[rows, :] @ s, active) @ Y.T
+                    gradient[rows, :] += _gated(signs[rows, :] @ s, gates) @ Y.T
+
+            map_blocks(backward, blocks, Y, self.width)
         return gradient
 
     def _pre_activations(self, weights, Y, rows):  # (b, p)
@@ -417,13 +420,12 @@ class FactorizedNetwork:
 
     def _sample_slices(self, features):
         """Chunks of samples; where A mixes all neurons, a chunk is all there is to tile."""
-        n_samples = features.shape[1]
         if self._neurons_are_independent:
-            length = max(1, int(self.block_size**0.5))
+            length = int(self.block_size**0.5)
         else:
             # A takes many columns at a time far faster than few.
-            length = max(1, 8 * self.block_size // self.width)
-        return gen_batches(n_samples, length)
+            length = 8 * self.block_size // self.width
+        return gen_batches(features.shape[1], max(1, length))
 
     def _neuron_slices(self, *columns):
         """Blocks of neurons for these columns: all at once where A mixes them."""
@@ -435,10 +437,8 @@ class FactorizedNetwork:
     def _signs(self, features):  # (m, n_outputs)
         """Output signs as floating columns beside the features."""
         xp = array_namespace(features)
-        signs = self.output_signs
-        if not is_array(signs):
-            signs = from_host(np.asarray(signs), features)
-        return xp.reshape(xp.astype(signs, features.dtype), (self.width, -1))
+        signs = xp.astype(self.output_signs, features.dtype)
+        return xp.reshape(signs, (self.width, -1))
 
     def _as_targets(self, outputs):
         """Outputs (n_outputs, n) turned to the shape of targets."""

@@ -1,10 +1,10 @@
 """How functions are compiled, and on how many threads they run."""
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from itertools import pairwise
 
 import numba
-from threadpoolctl import ThreadpoolController
+
+from sklearn_jlntk._threads import map_on_threads, n_blas_threads
 
 
 def compiled(function):
@@ -25,26 +25,15 @@ def is_disabled():
     return bool(numba.config.DISABLE_JIT)
 
 
-@cache
-def _blas():
-    """Controller of the BLAS libraries of this process; finding them takes a while."""
-    return ThreadpoolController().select(user_api="blas").lib_controllers
-
-
 def n_threads():
-    """Threads to use: numba's number, or that of BLAS where a limit lowered it.
-
-    Workers of joblib lower both, so that nested parallel loops share the cores.
-    """
-    limits = [library.num_threads for library in _blas()]
-    return max(1, min([numba.config.NUMBA_NUM_THREADS, *filter(None, limits)]))
+    """Threads to use: numba's number, or that of BLAS where a limit lowered it."""
+    return max(1, min(numba.config.NUMBA_NUM_THREADS, n_blas_threads() or 1))
 
 
 def run_on_threads(work, n_items, granularity):
     """Call `work(start, stop)` on parts of the items, at the same time.
 
-    The threads live for one call: none is left that a fork could lose. A part is a
-    multiple of the granularity long.
+    A part is a multiple of the granularity long.
     """
     n_grains = -(-n_items // granularity)
     n_parts = max(1, min(n_threads(), n_grains))
@@ -52,8 +41,5 @@ def run_on_threads(work, n_items, granularity):
         min(part * n_grains // n_parts * granularity, n_items)
         for part in range(n_parts + 1)
     ]
-    if n_parts == 1:
-        work(0, n_items)
-        return
-    with ThreadPoolExecutor(n_parts) as executor:
-        list(executor.map(work, bounds[:-1], bounds[1:]))
+    parts = list(pairwise(bounds))
+    map_on_threads(lambda part: work(*part), parts, n_threads=n_parts)

@@ -1,0 +1,54 @@
+"""Threads over independent pieces of work, with one BLAS thread in each."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+from sklearn_jlntk._array_api import is_numpy_array
+
+__all__ = ["map_blocks", "map_on_threads", "n_blas_threads"]
+
+# Numbers worked on from which threads gain more than it takes to start them.
+_LEAST_FOR_THREADS = 2**20
+
+
+@cache
+def _blas():
+    """Controller of the BLAS libraries of this process; finding them takes a while."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+def n_blas_threads():
+    """Threads that BLAS would take now, None where no library says.
+
+    Workers of joblib lower them, so that nested parallel loops share the cores.
+    """
+    counts = [library.num_threads for library in _blas().lib_controllers]
+    return min(filter(None, counts), default=None)
+
+
+def map_on_threads(work, items, *, n_threads):
+    """Results of `work(item)` in order, on threads that live for this call alone.
+
+    None is left that a fork could lose. NumPy lets threads run side by side.
+    """
+    if n_threads < 2 or len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(n_threads, len(items))) as executor:
+        return list(executor.map(work, items))
+
+
+def map_blocks(work, blocks, Y, width):
+    """Results of `work(block)` for blocks of `width` rows on the columns Y, in order.
+
+    NumPy works on them side by side, one BLAS thread each: products of a block are too
+    small to be worth more. Other libraries keep their own counsel.
+    """
+    if not is_numpy_array(Y):
+        return [work(block) for block in blocks]
+    n_threads = n_blas_threads() or 1
+    if width * Y.shape[1] < _LEAST_FOR_THREADS:
+        n_threads = 1
+    with _blas().limit(limits=1):
+        return map_on_threads(work, list(blocks), n_threads=n_threads)
