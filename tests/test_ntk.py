@@ -235,6 +235,7 @@ def test_eigenvalues_of_an_operator(monkeypatch):
     spectrum = 100.0 * np.arange(1, 401) ** -1.6
     H = (Q * spectrum) @ Q.T
     monkeypatch.setattr("sklearn_jlntk._spectrum._RANK", 100)
+    monkeypatch.setattr("sklearn_jlntk._spectrum._BASIS", 80)
     smallest, largest = (
         extreme_eigenvalue(aslinearoperator(H), which)
         for which in ("smallest", "largest")
