@@ -7,11 +7,9 @@ mean. Here the network is drawn and trained on real targets.
 import warnings
 from types import SimpleNamespace
 
-import numpy as np
 from sklearn.base import is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from sklearn_jlntk import theory
 from sklearn_jlntk._array_api import (
@@ -21,6 +19,7 @@ from sklearn_jlntk._array_api import (
     prototype,
     to_host,
 )
+from sklearn_jlntk._drawing import draw_network
 from sklearn_jlntk._network_estimator import NetworkEstimator, _converted
 from sklearn_jlntk._sizes import resolve_sizes
 from sklearn_jlntk._training import EarlyStopping, Samples, StepTasks, hold_out
@@ -31,9 +30,7 @@ from sklearn_jlntk.gradient_descent import (
     gradient_descent,
     largest_eigenvalue,
 )
-from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import infinite_width_ntk, smallest_eigenvalue
-from sklearn_jlntk.operators import Identity, make_sketch
 
 
 class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
@@ -195,7 +192,10 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
             # Sizes see the sum of the weights, so that a weight of two is a repeated row.
             n_samples = round(float(array_namespace(sample_weight).sum(sample_weight)))
         sizes = resolve_sizes(self, rows.shape[1], n_samples)
-        network, weights = self._draw(sizes, targets.shape[1:], like=prototype(targets))
+        like = prototype(targets)
+        network, rng = draw_network(self, sizes, targets.shape[1:], like=like)
+        shape = (sizes.effective_width, sizes.n_components)
+        weights = from_host(rng.standard_normal(shape), like, like.dtype)
         n_weights = weights.shape[0] * weights.shape[1]
         if n_weights < rows.shape[0]:
             warnings.warn(
@@ -230,29 +230,6 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                     "Fit with warm_start=False to draw a new one."
                 )
         return network, initial_weights, weights
-
-    def _draw(self, sizes, output_shape, *, like):
-        """Network and B(0) of the given sizes, each part from a stream of its own."""
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=4)
-        C_rng, A_rng, v_rng, B_rng = (np.random.default_rng(seed) for seed in seeds)
-        n_inputs, l, k, m = sizes
-        C = make_sketch(
-            self._input_kind(l, n_inputs), l, n_inputs, rng=C_rng, like=like
-        )
-        if self.factorization == "abc":
-            A = make_sketch(self.width_sketch, k, m, rng=A_rng, like=like).T
-        else:
-            A = Identity((m, m), like)
-        signs = 2 * v_rng.integers(0, 2, size=(m, *output_shape), dtype=np.int8) - 1
-        network = FactorizedNetwork(C, A, from_host(signs, like))
-        return network, from_host(B_rng.standard_normal((k, l)), like, like.dtype)
-
-    def _input_kind(self, n_components, n_inputs):
-        """Name of the input sketch; none is needed to keep what there is."""
-        lossless = self.n_components == "auto" and n_components == n_inputs
-        if lossless or self.factorization == "dense":
-            return "identity"
-        return self.input_sketch
 
     def _weighted_mean(self, targets, sample_weight):
         """Intercept: weighted mean of the targets, shape () or (n_outputs,)."""
