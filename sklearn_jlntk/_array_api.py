@@ -15,7 +15,6 @@ from array_api_compat import (
     is_torch_array,
     to_device,
 )
-from array_api_compat import numpy as numpy_namespace
 
 __all__ = [
     "array_namespace",
@@ -25,7 +24,6 @@ __all__ = [
     "is_array",
     "is_numpy_array",
     "is_numpy_namespace",
-    "numpy_namespace",
     "prototype",
     "to_host",
 ]
