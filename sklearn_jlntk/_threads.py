@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from queue import SimpleQueue
 
 from threadpoolctl import ThreadpoolController
 
@@ -29,14 +30,28 @@ def n_blas_threads():
 
 
 def map_on_threads(work, items, *, n_threads):
-    """Results of `work(item)` in order, on threads that live for this call alone.
+    """Results of `work(item)` in order, on this thread and others that start for it.
 
-    None is left that a fork could lose. NumPy lets threads run side by side.
+    Whoever is free takes the next item. The others live for this call alone, so that none
+    is left that a fork could lose. NumPy lets threads run side by side.
     """
-    if n_threads < 2 or len(items) < 2:
+    n_others = min(n_threads, len(items)) - 1
+    if n_others < 1:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(min(n_threads, len(items))) as executor:
-        return list(executor.map(work, items))
+    results, places = [None] * len(items), SimpleQueue()
+    for place in [*range(len(items)), *[None] * (n_others + 1)]:
+        places.put(place)
+
+    def take_turns():
+        for place in iter(places.get, None):
+            results[place] = work(items[place])
+
+    with ThreadPoolExecutor(n_others) as executor:
+        others = [executor.submit(take_turns) for _ in range(n_others)]
+        take_turns()
+    for other in others:
+        other.result()
+    return results
 
 
 def map_blocks(work, blocks, Y, width):
