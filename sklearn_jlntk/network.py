@@ -10,11 +10,8 @@ samples, so that no array of (width, n_samples) numbers is ever formed.
 
 from dataclasses import dataclass
 
-from sklearn.utils import gen_batches
-
-from sklearn_jlntk import _compiled_network
-from sklearn_jlntk._array_api import array_namespace, device
-from sklearn_jlntk._threads import map_blocks
+from sklearn_jlntk import _array_network, _compiled_network, _compiled_tiles
+from sklearn_jlntk._array_api import array_namespace
 from sklearn_jlntk.operators import Dense, Identity, Operator, project_rows
 
 __all__ = ["FactorizedNetwork"]
@@ -276,20 +273,11 @@ class FactorizedNetwork:
             Column i is :math:`A^T z_i` with :math:`z_i = v \circ 1[A B C x_i > 0]`; with
             several outputs, of shape (n_outputs, effective_width, n_samples).
         """
-        if _compiled_network.serves(self, features):
-            G = _compiled_network.projected_gates(self, weights, features)
-            return G[0, :, :] if self.output_signs.ndim == 1 else G
-        xp = array_namespace(features)
-        signs = self._signs(features)
-        per_output = []
-        for output in range(self.n_outputs):
-            chunks = []
-            for columns in self._sample_slices(features):
-                P = self._pre_activations(weights, features[:, columns], slice(None))
-                z = _gated(signs[:, output][:, None], P > 0)
-                chunks.append(self.hidden_expansion.rmatmat(z))
-            per_output.append(xp.concat(chunks, axis=1))
-        return per_output[0] if self.output_signs.ndim == 1 else xp.stack(per_output)
+        path = self._path(features)
+        if self._neurons_are_independent:
+            path = _array_network  # the gates are all that there is to compute
+        G = path.projected_gates(self, weights, features)
+        return G[0, :, :] if self.output_signs.ndim == 1 else G
 
     def gate_products(self, weights, features, other_features=None):
         r"""Inner products of projected gates, :math:`\frac1m (A^T z_i)^T (A^T z_j)`.
@@ -319,7 +307,8 @@ class FactorizedNetwork:
         symmetric = other_features is None
         other_features = features if symmetric else other_features
         if self._neurons_are_independent:
-            products = self._active_together(weights, features, other_features)
+            path = self._path(features)
+            products = path.active_together(self, weights, features, other_features)
         else:
             products = 0.0
             G = self._gates_by_output(weights, features)
@@ -334,105 +323,27 @@ class FactorizedNetwork:
         G = self.projected_gates(weights, features)
         return [G] if G.ndim == 2 else [G[i, :, :] for i in range(G.shape[0])]
 
-    def _active_together(self, weights, features, other_features):
-        """Share of neurons active at both samples, (n_samples, n_others)."""
-        xp = array_namespace(features)
-        shape = (features.shape[1], other_features.shape[1])
-        counts = xp.zeros(shape, dtype=features.dtype, device=device(features))
-        for rows in self._neuron_slices(features, other_features):
-            gates, other_gates = (
-                xp.astype(self._pre_activations(weights, Y, rows) > 0, Y.dtype)
-                for Y in (features, other_features)
-            )
-            counts += gates.T @ other_gates
-        return counts / self.width
-
     def _readout(self, weights, features, direction):
         """J times the direction; of the weights themselves that is u, by homogeneity."""
-        if _compiled_network.serves(self, features):
-            u = _compiled_network.readout(self, weights, features, direction)
-            return self._as_targets(u)
-        xp = array_namespace(features)
-        signs = self._signs(features) / self.width**0.5
-        chunks = []
-        for columns in self._sample_slices(features):
-            Y = features[:, columns]
-
-            def partial_sum(rows, Y=Y):
-                P = dP = self._pre_activations(weights, Y, rows)
-                if direction is not weights:
-                    dP = self._pre_activations(direction, Y, rows)
-                return signs[rows, :].T @ _gated(dP, P > 0)
-
-            blocks = self._neuron_slices(Y)
-            chunks.append(sum(map_blocks(partial_sum, blocks, Y, self.width)))
-        return self._as_targets(xp.concat(chunks, axis=1))
+        path = self._path(features)
+        return self._as_targets(path.readout(self, weights, features, direction))
 
     def _pullback(self, weights, features, cotangent):
-        """J^T s in one sweep; `cotangent(u, columns)` gives s (n_outputs, p) for a chunk.
+        """J^T s in one sweep; `cotangent(u, columns)` gives a chunk's (n_outputs, p)."""
+        path = self._path(features)
+        return path.pullback(self, weights, features, cotangent)
 
-        The cotangent of a chunk needs all neurons, so that the gates of the chunk wait as
-        booleans: B is read twice for each chunk, nothing is computed twice.
-        """
-        if _compiled_network.serves(self, features):
-            return _compiled_network.pullback(self, weights, features, cotangent)
-        xp = array_namespace(features)
-        signs = self._signs(features) / self.width**0.5
-        gradient = xp.zeros_like(weights)
-        for columns in self._sample_slices(features):
-            Y = features[:, columns]
-
-            def forward(rows, Y=Y):
-                P = self._pre_activations(weights, Y, rows)
-                gates = P > 0
-                return rows, gates, signs[rows, :].T @ _gated(P, gates)
-
-            blocks = map_blocks(forward, self._neuron_slices(Y), Y, self.width)
-            s = cotangent(sum(u for _, _, u in blocks), columns)
-
-            def backward(block, Y=Y, s=s):
-                rows, gates, _ = block
-                if not self._neurons_are_independent:
-                    back = self.hidden_expansion.rmatmat(_gated(signs @ s, gates))
-                    gradient[...] += back @ Y.T
-                elif self.n_outputs == 1:
-                    # One output: s goes to the thin factor and v to whole rows, so that
-                    # the gates are all that the tall factor holds.
-                    gradient[rows, :] += signs[rows, :] * (
-                        xp.astype(gates, Y.dtype) @ (s * Y).T
-                    )
-                else:
-                    gradient[rows, :] += _gated(signs[rows, :] @ s, gates) @ Y.T
-
-            map_blocks(backward, blocks, Y, self.width)
-        return gradient
-
-    def _pre_activations(self, weights, Y, rows):  # (b, p)
-        """A B C x for a slice of neurons and a chunk of projected inputs."""
-        if self._neurons_are_independent:
-            return weights[rows, :] @ Y
-        return self.hidden_expansion.matmat(weights @ Y)
+    def _path(self, features):
+        """Module that computes for these samples: a compiled one where one serves."""
+        for path in (_compiled_network, _compiled_tiles):
+            if path.serves(self, features):
+                return path
+        return _array_network
 
     @property
     def _neurons_are_independent(self):
         """Whether neuron r depends on row r of B alone, so that neurons can be tiled."""
         return isinstance(self.hidden_expansion, Identity)
-
-    def _sample_slices(self, features):
-        """Chunks of samples; where A mixes all neurons, a chunk is all there is to tile."""
-        if self._neurons_are_independent:
-            length = int(self.block_size**0.5)
-        else:
-            # A takes many columns at a time far faster than few.
-            length = 8 * self.block_size // self.width
-        return gen_batches(features.shape[1], max(1, length))
-
-    def _neuron_slices(self, *columns):
-        """Blocks of neurons for these columns: all at once where A mixes them."""
-        if not self._neurons_are_independent:
-            return [slice(None)]
-        length = max(1, self.block_size // max(Y.shape[1] for Y in columns))
-        return gen_batches(self.width, length)
 
     def _signs(self, features):  # (m, n_outputs)
         """Output signs as floating columns beside the features."""
@@ -443,8 +354,3 @@ class FactorizedNetwork:
     def _as_targets(self, outputs):
         """Outputs (n_outputs, n) turned to the shape of targets."""
         return outputs[0, :] if self.output_signs.ndim == 1 else outputs.T
-
-
-def _gated(values, gates):
-    """Values where the gates are open, else zero; a product is faster than a choice."""
-    return values * array_namespace(values).astype(gates, values.dtype)

@@ -8,7 +8,15 @@ a compiler has started.
 import numpy as np
 from scipy import sparse
 
-__all__ = ["has_relu_pass", "has_row_sketch", "relu_pass", "sketch_rows"]
+__all__ = [
+    "add_common_gates",
+    "gate_tiles",
+    "has_gate_tiles",
+    "has_relu_pass",
+    "has_row_sketch",
+    "relu_pass",
+    "sketch_rows",
+]
 
 # Pre-activations of one pass; with fewer, a fit is over before the compiler would be.
 _FEWEST_PRE_ACTIVATIONS = 2**20
@@ -17,12 +25,17 @@ _FEWEST_NUMBERS = 2**22
 _BLOCK_LENGTHS = (64, 4096)
 
 
+def has_gate_tiles(features, n_neurons):
+    """Whether `gate_tiles` serve these samples and so many neurons."""
+    return _is_compilable(features) and _is_worth_it(features, n_neurons)
+
+
 def has_relu_pass(features, block_signs, n_neurons):
     """Whether `relu_pass` serves these samples and these blocks of neurons."""
     return (
-        _is_compilable(features, block_signs)
-        and n_neurons * features.shape[1] >= _FEWEST_PRE_ACTIVATIONS
-        and _is_enabled()
+        _is_compilable(features)
+        and _has_length_compiled_for(block_signs)
+        and _is_worth_it(features, n_neurons)
     )
 
 
@@ -31,7 +44,8 @@ def has_row_sketch(X, block_signs):
     numbers = X.data if sparse.issparse(X) else X
     return (
         getattr(X, "format", "csr") == "csr"
-        and _is_compilable(numbers, block_signs)
+        and _is_compilable(numbers)
+        and _has_length_compiled_for(block_signs)
         and numbers.size >= _FEWEST_NUMBERS
         and _is_enabled()
     )
@@ -99,15 +113,39 @@ def sketch_rows(X, input_signs, block_signs, positions):
     return sketch_rows(X, input_signs, block_signs, positions)
 
 
-def _is_compilable(numbers, block_signs):
-    """Whether these are NumPy arrays of a dtype and a block length compiled for."""
+def add_common_gates(gates, other_gates, counts):
+    """Add to counts (n, n_others) the bits that are one in both of two rows of words.
+
+    Where both sides are one array, only the upper triangle of `counts` is of use.
+    """
+    from sklearn_jlntk._jit._common_gates import add_common_gates
+
+    add_common_gates(gates, other_gates, counts)
+
+
+def gate_tiles():
+    """Module of what is done to a tile of pre-activations; see `_gate_tiles`."""
+    from sklearn_jlntk._jit import _gate_tiles
+
+    return _gate_tiles
+
+
+def _is_compilable(numbers):
+    """Whether these are NumPy arrays of a dtype compiled for."""
+    return isinstance(numbers, np.ndarray) and numbers.dtype in (np.float32, np.float64)
+
+
+def _has_length_compiled_for(block_signs):
     shortest, longest = _BLOCK_LENGTHS
     return (
-        isinstance(numbers, np.ndarray)
-        and isinstance(block_signs, np.ndarray)
-        and numbers.dtype in (np.float32, np.float64)
+        isinstance(block_signs, np.ndarray)
         and shortest <= block_signs.shape[1] <= longest
     )
+
+
+def _is_worth_it(features, n_neurons):
+    """Whether there is enough to do for a compiler to start."""
+    return n_neurons * features.shape[1] >= _FEWEST_PRE_ACTIVATIONS and _is_enabled()
 
 
 def _is_enabled():

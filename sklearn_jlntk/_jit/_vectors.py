@@ -9,6 +9,8 @@ A row is named by the place of its first number in a flat array; a group by its 
 the distance between rows and, as a constant, the number of rows.
 """
 
+from functools import partial
+
 from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
@@ -83,10 +85,35 @@ class _Group:
         """Product, fused with a sum where the machine can."""
         return self._builder.fmul(a, b, flags=("contract",))
 
-    def gate(self, x, *vectors):
-        """The vectors where x > 0, else zero; NaN opens, so that it is not lost."""
-        is_open = self._builder.fcmp_unordered(">", x, self._zeros)
-        return [self._builder.select(is_open, v, self._zeros) for v in vectors]
+    def opens(self, x):
+        """Gates of the lanes, x > 0; NaN opens, so that it is not lost."""
+        return self._builder.fcmp_unordered(">", x, self._zeros)
+
+    def through(self, gates, vector):
+        """Vector where the gates are open, else zero."""
+        return self._builder.select(gates, vector, self._zeros)
+
+    def _gate_pointer(self, array, place):
+        """Place of a vector's gates: a bit for each lane, in whole bytes."""
+        word = ir.IntType(max(8, self._n_lanes))
+        pointer = self._builder.gep(array, [place])
+        return self._builder.bitcast(pointer, word.as_pointer()), word
+
+    def load_gates(self, array, place):
+        """Gates from their bits at a place."""
+        pointer, word = self._gate_pointer(array, place)
+        bits = self._builder.load(pointer, align=1)
+        if word.width > self._n_lanes:
+            bits = self._builder.trunc(bits, ir.IntType(self._n_lanes))
+        return self._builder.bitcast(bits, ir.VectorType(ir.IntType(1), self._n_lanes))
+
+    def store_gates(self, array, place, gates):
+        """Gates written as bits to a place."""
+        pointer, word = self._gate_pointer(array, place)
+        bits = self._builder.bitcast(gates, ir.IntType(self._n_lanes))
+        if word.width > self._n_lanes:
+            bits = self._builder.zext(bits, word)
+        self._builder.store(bits, pointer, align=1)
 
     def butterflies(self, rows):
         """Walsh-Hadamard transform across rows."""
@@ -150,11 +177,57 @@ def _activate_group(group):
     for i, at in enumerate(neurons):
         sign, v = group.repeat(signs, at), group.repeat(readout, at)
         x = group.multiply(rows[i], sign)
-        active, rows[i] = group.gate(x, x, group.multiply(sign, v))
-        u = group.add(u, group.multiply(v, active))
+        gates = group.opens(x)
+        u = group.add(u, group.multiply(v, group.through(gates, x)))
+        rows[i] = group.through(gates, group.multiply(sign, v))
     group.store(outputs, zero, u)
     for place, row in zip(places, group.butterflies(rows), strict=True):
         group.store(rows_, place, row)
+
+
+def _gated_rows(group):
+    """Rows of a tile of neurons: places, readout signs, array and places of gates."""
+    _, start, pitch, readout, first, one, gates, gate, gate_pitch, *_ = group.arguments
+    signs = [group.repeat(readout, at) for at in group.places(first, one)]
+    return (
+        group.places(start, pitch),
+        signs,
+        gates,
+        group.places(gate, gate_pitch),
+    )
+
+
+def _close_group(group):
+    tile, *_, u, column, _ = group.arguments
+    places, signs, gates, gates_at = _gated_rows(group)
+    total = group.load(u, column)
+    for place, sign, at in zip(places, signs, gates_at, strict=True):
+        x = group.load(tile, place)
+        is_open = group.opens(x)
+        group.store_gates(gates, at, is_open)
+        total = group.add(total, group.multiply(sign, group.through(is_open, x)))
+    group.store(u, column, total)
+
+
+def _read_group(group):
+    tile, *_, u, column, _ = group.arguments
+    places, signs, gates, gates_at = _gated_rows(group)
+    total = group.load(u, column)
+    for place, sign, at in zip(places, signs, gates_at, strict=True):
+        x = group.through(group.load_gates(gates, at), group.load(tile, place))
+        total = group.add(total, group.multiply(sign, x))
+    group.store(u, column, total)
+
+
+def _open_group(group, is_first):
+    tile, *_, s, column, _ = group.arguments
+    places, signs, gates, gates_at = _gated_rows(group)
+    cotangent = group.load(s, column)
+    for place, sign, at in zip(places, signs, gates_at, strict=True):
+        x = group.multiply(sign, cotangent)
+        if not is_first:
+            x = group.add(group.load(tile, place), x)
+        group.store(tile, place, group.through(group.load_gates(gates, at), x))
 
 
 @intrinsic(prefer_literal=True)
@@ -191,3 +264,45 @@ def activate_group(
         _activate_group,
         *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
     )
+
+
+def _on_tile(build):
+    """Intrinsic on a group of neurons, rows of a tile, at one vector of its columns.
+
+    `readout` has a number and `gates` the bits for each neuron; `vector` runs along the
+    columns, of which `column` is the first.
+    """
+
+    @intrinsic(prefer_literal=True)
+    def on_tile(
+        typingctx,
+        tile,
+        start,
+        pitch,
+        readout,
+        neuron,
+        one,
+        gates,
+        gate,
+        gate_pitch,
+        vector,
+        column,
+        n_rows,
+    ):
+        return _void(
+            build,
+            *(tile, start, pitch, readout, neuron, one),
+            *(gates, gate, gate_pitch, vector, column, n_rows),
+        )
+
+    return on_tile
+
+
+# Gates p > 0 of a tile of pre-activations p, and readout times max(p, 0) to the vector.
+close_group = _on_tile(_close_group)
+# Readout times the rows of the tile where their gates are open, added to the vector.
+read_group = _on_tile(_read_group)
+# Rows of the tile from readout times vector, where their gates are open, else zero.
+open_group = _on_tile(partial(_open_group, is_first=True))
+# The same of one more output, added to what the rows of the tile are.
+open_more_group = _on_tile(partial(_open_group, is_first=False))
