@@ -7,6 +7,7 @@ numbers is ever formed. The compiled paths beside this one give the same answers
 from sklearn.utils import gen_batches
 
 from sklearn_jlntk._array_api import array_namespace, device
+from sklearn_jlntk._gates import as_numbers, gate_pass, gated
 from sklearn_jlntk._threads import map_blocks
 
 
@@ -19,10 +20,11 @@ def readout(network, weights, features, direction):  # (n_outputs, n)
         Y = features[:, columns]
 
         def partial_sum(rows, Y=Y):
-            P = dP = _pre_activations(network, weights, Y, rows)
-            if direction is not weights:
-                dP = _pre_activations(network, direction, Y, rows)
-            return signs[rows, :].T @ _gated(dP, P > 0)
+            P = _pre_activations(network, weights, Y, rows)
+            if direction is weights:
+                return gate_pass(P, signs[rows, :])[1]
+            dP = _pre_activations(network, direction, Y, rows)
+            return signs[rows, :].T @ gated(dP, P > 0)
 
         blocks = _neuron_slices(network, Y)
         chunks.append(sum(map_blocks(partial_sum, blocks, Y, network.width)))
@@ -32,8 +34,8 @@ def readout(network, weights, features, direction):  # (n_outputs, n)
 def pullback(network, weights, features, cotangent):  # (k or m, n_components)
     """J^T s, where `cotangent(u, columns)` gives s (n_outputs, p) for a chunk of samples.
 
-    The cotangent of a chunk needs all neurons, so that the gates of the chunk wait as
-    booleans: B is read twice for each chunk, nothing is computed twice.
+    The cotangent of a chunk needs all neurons, so that the gates of the chunk wait for
+    them: B is read twice for each chunk, nothing is computed twice.
     """
     xp = array_namespace(features)
     signs = network._signs(features) / network.width**0.5
@@ -43,25 +45,23 @@ def pullback(network, weights, features, cotangent):  # (k or m, n_components)
 
         def forward(rows, Y=Y):
             P = _pre_activations(network, weights, Y, rows)
-            gates = P > 0
-            return rows, gates, signs[rows, :].T @ _gated(P, gates)
+            return rows, *gate_pass(P, signs[rows, :])
 
         blocks = map_blocks(forward, _neuron_slices(network, Y), Y, network.width)
         s = cotangent(sum(u for _, _, u in blocks), columns)
 
         def backward(block, Y=Y, s=s):
             rows, gates, _ = block
+            gates = as_numbers(gates, Y)
             if not network._neurons_are_independent:
-                back = network.hidden_expansion.rmatmat(_gated(signs @ s, gates))
+                back = network.hidden_expansion.rmatmat(signs @ s * gates)
                 gradient[...] += back @ Y.T
             elif network.n_outputs == 1:
                 # One output: s goes to the thin factor and v to whole rows, so that the
                 # gates are all that the tall factor holds.
-                gradient[rows, :] += signs[rows, :] * (
-                    xp.astype(gates, Y.dtype) @ (s * Y).T
-                )
+                gradient[rows, :] += signs[rows, :] * (gates @ (s * Y).T)
             else:
-                gradient[rows, :] += _gated(signs[rows, :] @ s, gates) @ Y.T
+                gradient[rows, :] += (signs[rows, :] @ s * gates) @ Y.T
 
         map_blocks(backward, blocks, Y, network.width)
     return gradient
@@ -76,7 +76,7 @@ def projected_gates(network, weights, features):  # (n_outputs, k, n)
         chunks = []
         for columns in _sample_slices(network, features):
             P = _pre_activations(network, weights, features[:, columns], slice(None))
-            z = _gated(signs[:, output][:, None], P > 0)
+            z = gated(signs[:, output][:, None], P > 0)
             chunks.append(network.hidden_expansion.rmatmat(z))
         per_output.append(xp.concat(chunks, axis=1))
     return xp.stack(per_output)
@@ -119,8 +119,3 @@ def _neuron_slices(network, *columns):
         return [slice(None)]
     length = max(1, network.block_size // max(Y.shape[1] for Y in columns))
     return gen_batches(network.width, length)
-
-
-def _gated(values, gates):
-    """Values where the gates are open, else zero; a product is faster than a choice."""
-    return values * array_namespace(values).astype(gates, values.dtype)

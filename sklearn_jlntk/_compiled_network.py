@@ -1,13 +1,12 @@
-"""What a factorised network asks of the compiled pass, for the networks that it serves.
+"""What a factorised network asks of a compiled pass, for the networks that it serves.
 
 The pass gives, for any samples, the outputs and the projected gates A^T Z at once. They
 do not depend on residuals or directions, and everything else follows from them in
 products that the width does not enter.
 """
 
-import numpy as np
-
-from sklearn_jlntk._jit import has_relu_pass, relu_pass
+from sklearn_jlntk import _cuda, _jit
+from sklearn_jlntk._array_api import array_namespace
 from sklearn_jlntk.operators import BlockHadamard
 
 # Each output is a pass of its own; with more of them the array path, which mixes them
@@ -17,43 +16,53 @@ _MOST_OUTPUTS = 12
 
 def serves(network, features):
     """Whether the network on these samples has a compiled pass; sizes decide."""
+    return _passing(network, features) is not None
+
+
+def _passing(network, features):
+    """Where the compiled pass for these samples is from, None where there is none."""
     sketch = network.hidden_expansion.T
-    return (
-        isinstance(sketch, BlockHadamard)
-        and network.n_outputs <= _MOST_OUTPUTS
-        and has_relu_pass(features, sketch.block_signs, network.width)
-    )
+    if not isinstance(sketch, BlockHadamard) or network.n_outputs > _MOST_OUTPUTS:
+        return None
+    for compiled in (_jit, _cuda):
+        if compiled.has_relu_pass(features, sketch.block_signs, network.width):
+            return compiled
+    return None
 
 
 def readout(network, weights, features, direction):  # (n_outputs, n)
     """Outputs' rate of change along the direction; u where that is the weights."""
+    xp = array_namespace(features)
     if direction is weights:
         chunks = [u for _, u, _ in _passes(network, weights, features)]
     else:
         chunks = [
-            np.sum(G * (direction @ features[:, columns]), axis=1)
+            xp.sum(G * (direction @ features[:, columns]), axis=1)
             for columns, _, G in _passes(network, weights, features)
         ]
-    return np.concatenate(chunks, axis=1) * network.width**-0.5
+    return xp.concat(chunks, axis=1) * network.width**-0.5
 
 
 def pullback(network, weights, features, cotangent):  # (k, n_components)
     """J^T s, where `cotangent(u, columns)` gives s for a chunk of samples."""
-    gradient, scale = np.zeros_like(weights), network.width**-0.5
+    xp = array_namespace(features)
+    gradient, scale = xp.zeros_like(weights), network.width**-0.5
     for columns, u, G in _passes(network, weights, features):
         s = cotangent(u * scale, columns) * scale
-        gradient += np.sum(G * s[:, None, :], axis=0) @ features[:, columns].T
+        gradient += xp.sum(G * s[:, None, :], axis=0) @ features[:, columns].T
     return gradient
 
 
 def projected_gates(network, weights, features):  # (n_outputs, k, n)
     """A^T Z of each output."""
-    return np.concatenate([G for *_, G in _passes(network, weights, features)], axis=2)
+    xp = array_namespace(features)
+    return xp.concat([G for *_, G in _passes(network, weights, features)], axis=2)
 
 
 def _passes(network, weights, features):
     """Chunks of samples: columns, sqrt(m) u (n_outputs, p), A^T Z (n_outputs, k, p)."""
     sketch, signs = network.hidden_expansion.T, network._signs(features)
+    compiled = _passing(network, features)
     n_numbers = weights.shape[0] * network.n_outputs
     length = max(1, 4 * network.block_size // n_numbers)
     for start in range(0, features.shape[1], length):
@@ -61,7 +70,7 @@ def _passes(network, weights, features):
         hidden = weights @ features[:, columns]
         yield (
             columns,
-            *relu_pass(
+            *compiled.relu_pass(
                 *(hidden, sketch.input_signs, sketch.block_signs, sketch.positions),
                 signs,
             ),

@@ -23,6 +23,7 @@ LAYERS = (
     {"_tiles", "_spectrum"},
     {"operators", "_arc_cosine"},
     {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},
+    {"_gates"},
     {"_array_network", "_compiled_network", "_compiled_tiles"},
     {"network", "ntk", "gradient_descent", "theory"},
     {"_kernel_drift", "_drawing", "_training"},

@@ -2,8 +2,8 @@
 
 from scipy import sparse
 
+from sklearn_jlntk import _cuda, _jit
 from sklearn_jlntk._array_api import array_namespace, device, is_numpy_namespace
-from sklearn_jlntk._jit import has_row_sketch, sketch_rows
 from sklearn_jlntk.operators._block_hadamard import BlockHadamard
 
 # Where rows are long, so few at a time that a transform lays them out as the rows they
@@ -47,10 +47,12 @@ def project_rows(operator, X):
             f"operator of shape {operator.shape}; it takes rows, an array of shape "
             f"(n_samples, {n_in})."
         )
-    if isinstance(operator, BlockHadamard) and has_row_sketch(X, operator.block_signs):
-        return sketch_rows(
-            X, operator.input_signs, operator.block_signs, operator.positions
-        )
+    if isinstance(operator, BlockHadamard):
+        for compiled in (_jit, _cuda):
+            if compiled.has_row_sketch(X, operator.block_signs):
+                return compiled.sketch_rows(
+                    X, operator.input_signs, operator.block_signs, operator.positions
+                )
     if sparse.issparse(X):
         return _project_csr(operator, X)
     if not operator._needs_room:

@@ -1,0 +1,179 @@
+// Passes around the block Hadamard operator that keep a sample's block on the chip.
+//
+// A block has LENGTH coordinates, of which each of LANES threads holds HELD: thread `lane`
+// has coordinates r * LANES + lane for r below HELD, so that a read of one r by all lanes
+// is a read of neighbours. Of the transform's log2(LENGTH) levels, the upper ones pair
+// registers of a thread, the next five lanes of a warp, and those that are left, where a
+// sample has more than one warp, go through shared memory. Signs are bits: bit r of word
+// `block * LANES + lane` is set where the sign of that thread's coordinate r is -1.
+//
+// Compiled for one NUMBER, LENGTH and HELD at a time. Sums run in an order that sizes
+// alone decide, so that equal input gives equal output.
+
+#define LANES (LENGTH / HELD)
+#define THREADS (LANES > 128 ? LANES : 128)
+#define SAMPLES (THREADS / LANES)
+#define WARP_LANES (LANES < 32 ? LANES : 32)
+#define EVERY_LANE 0xffffffffu
+
+typedef unsigned int word;
+typedef long long wide;
+
+__device__ inline float flip(float x, word signs, int r)
+{
+    return __uint_as_float(__float_as_uint(x) ^ ((signs << (31 - r)) & 0x80000000u));
+}
+
+__device__ inline double flip(double x, word signs, int r)
+{
+    return __longlong_as_double(__double_as_longlong(x) ^ ((wide)(signs >> r) << 63));
+}
+
+// One level between threads: the sum on the lower side, the difference on the upper.
+__device__ inline NUMBER meet(NUMBER own, NUMBER other, int is_upper)
+{
+    return other + (is_upper ? -own : own);
+}
+
+// Unnormalised Walsh-Hadamard transform of the block that the lanes of a sample hold.
+__device__ inline void transform(NUMBER (&x)[HELD], int lane, NUMBER *shared)
+{
+#pragma unroll
+    for (int step = 1; step < HELD; step *= 2)
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            if (!(r & step)) {
+                NUMBER a = x[r], b = x[r + step];
+                x[r] = a + b;
+                x[r + step] = a - b;
+            }
+#pragma unroll
+    for (int step = 1; step < WARP_LANES; step *= 2)
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            x[r] = meet(x[r], __shfl_xor_sync(EVERY_LANE, x[r], step), lane & step);
+#pragma unroll
+    for (int step = 32; step < LANES; step *= 2) {
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            shared[r * THREADS + threadIdx.x] = x[r];
+        __syncthreads();
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            x[r] = meet(x[r], shared[r * THREADS + (threadIdx.x ^ step)], lane & step);
+        __syncthreads();
+    }
+}
+
+// Words of sign bits in the order that the passes read them, from int8 signs. Signs that
+// are missing at the end count as +1.
+extern "C" __global__ void pack_signs(
+    const signed char *signs, wide n_signs, wide n_words, word *words)
+{
+    wide i = (wide)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= n_words)
+        return;
+    wide first = i / LANES * LENGTH + i % LANES;
+    word bits = 0;
+    for (int r = 0; r < HELD; ++r)
+        if (first + r * LANES < n_signs && signs[first + r * LANES] < 0)
+            bits |= 1u << r;
+    words[i] = bits;
+}
+
+// For each sample h and the neurons A h = D_out [H D_1; H D_2; ...] h of a part of the
+// blocks: the sum of v max(A h, 0), one for each warp of the sample, and A^T (v 1[A h > 0]).
+// The grid is samples by parts. With q = H D_b h, a gate is open where D_out q > 0; then
+// v D_out q is what the neuron adds to the sum, and v D_out what goes back.
+extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
+    const NUMBER *hidden, // (n_samples, LENGTH)
+    const word *block_signs, // D_b
+    const word *neuron_signs, // D_out
+    const word *back_signs, // v D_out
+    wide n_samples, wide n_neurons, wide blocks_a_part, double scale,
+    double *sums, // (n_parts * warps of a sample, n_samples)
+    NUMBER *gates) // (n_parts, n_samples, LENGTH)
+{
+    __shared__ NUMBER shared[LANES > 32 ? HELD * THREADS : 1];
+    const int lane = threadIdx.x % LANES;
+    const wide sample = (wide)blockIdx.x * SAMPLES + threadIdx.x / LANES;
+    const bool is_there = sample < n_samples;
+    const wide part = blockIdx.y, first = part * blocks_a_part;
+    NUMBER h[HELD], x[HELD], back[HELD];
+    double total = 0;
+#pragma unroll
+    for (int r = 0; r < HELD; ++r) {
+        h[r] = is_there ? hidden[sample * LENGTH + r * LANES + lane] : 0;
+        back[r] = 0;
+    }
+    for (wide block = first; block < first + blocks_a_part; ++block) {
+        const wide left = n_neurons - block * LENGTH - lane;
+        if (left + lane <= 0)
+            break; // all threads of the grid's part leave together
+        const wide i = block * LANES + lane;
+        const word in = block_signs[i], neuron = neuron_signs[i], out = back_signs[i];
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            x[r] = flip(h[r], in, r);
+        transform(x, lane, shared);
+        NUMBER sum = 0;
+#pragma unroll
+        for (int r = 0; r < HELD; ++r) {
+            const bool is_open = flip(x[r], neuron, r) > 0 && r * LANES < left;
+            sum += is_open ? flip(x[r], out, r) : (NUMBER)0;
+            x[r] = is_open ? flip((NUMBER)1, out, r) : (NUMBER)0;
+        }
+        total += sum;
+        transform(x, lane, shared);
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            back[r] += flip(x[r], in, r);
+    }
+#pragma unroll
+    for (int step = 1; step < WARP_LANES; step *= 2)
+        total += __shfl_xor_sync(EVERY_LANE, total, step);
+    if (!is_there)
+        return;
+    const int warp = lane / WARP_LANES, n_warps = LANES / WARP_LANES;
+    if (lane % WARP_LANES == 0)
+        sums[(part * n_warps + warp) * n_samples + sample] = scale * total;
+#pragma unroll
+    for (int r = 0; r < HELD; ++r)
+        gates[(part * n_samples + sample) * LENGTH + r * LANES + lane] =
+            (NUMBER)scale * back[r];
+}
+
+// Sum of D_b H D_out x_b over the blocks x_b of each row, of all LENGTH coordinates.
+extern "C" __global__ __launch_bounds__(THREADS) void sketch_rows(
+    const NUMBER *rows, // (n_samples, n_inputs)
+    const word *input_signs, // D_out
+    const word *block_signs, // D_b
+    wide n_samples, wide n_inputs, double scale,
+    NUMBER *images) // (n_samples, LENGTH)
+{
+    __shared__ NUMBER shared[LANES > 32 ? HELD * THREADS : 1];
+    const int lane = threadIdx.x % LANES;
+    const wide sample = (wide)blockIdx.x * SAMPLES + threadIdx.x / LANES;
+    const bool is_there = sample < n_samples;
+    NUMBER x[HELD], total[HELD];
+#pragma unroll
+    for (int r = 0; r < HELD; ++r)
+        total[r] = 0;
+    for (wide start = 0, i = lane; start < n_inputs; start += LENGTH, i += LANES) {
+        const wide left = is_there ? n_inputs - start - lane : 0;
+        const NUMBER *row = rows + sample * n_inputs + start + lane;
+        const word in = input_signs[i], out = block_signs[i];
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            x[r] = r * LANES < left ? flip(row[r * LANES], in, r) : (NUMBER)0;
+        transform(x, lane, shared);
+#pragma unroll
+        for (int r = 0; r < HELD; ++r)
+            total[r] += flip(x[r], out, r);
+    }
+    if (!is_there)
+        return;
+#pragma unroll
+    for (int r = 0; r < HELD; ++r)
+        images[sample * LENGTH + r * LANES + lane] = (NUMBER)scale * total[r];
+}

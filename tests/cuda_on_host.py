@@ -1,0 +1,80 @@
+"""The sources of the CUDA kernels, run on the CPU by a C++ compiler.
+
+What runs is the text that a card runs, thread by thread; only the words of CUDA that it
+uses are written anew, in cuda_on_host.hpp. It stands in for CuPy's module: NumPy arrays
+go through the same wrappers as CuPy's would.
+"""
+
+import ctypes
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+SHIM = Path(__file__).with_suffix(".hpp")
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+KERNEL = re.compile(r'extern "C" __global__ .*?void (\w+)\(([^{]*)\)\n{')
+C_TYPES = {np.int64: ctypes.c_longlong, np.float64: ctypes.c_double}
+
+
+class HostModule:
+    """Kernels compiled for the CPU, with the interface of CuPy's module.
+
+    Parameters
+    ----------
+    kernels : Kernels
+        What to compile.
+    folder : Path
+        Where to keep the library.
+    backward : bool, default=False
+        Whether the threads of a block run from the last to the first.
+    """
+
+    def __init__(self, kernels, folder, *, backward=False):
+        self.backward = backward
+        name = "-".join(map(str, (kernels.source, kernels.itemsize, kernels.length)))
+        library = folder / f"{name}.so"
+        if not library.exists():
+            source = library.with_suffix(".cpp")
+            source.write_text(
+                f'#include "{SHIM}"\n{kernels.text()}\n{_entries(kernels.text())}'
+            )
+            options = ["-O1", "-shared", "-fPIC", "-Wno-unknown-pragmas"]
+            options += [*kernels.options, str(source), "-o", str(library)]
+            subprocess.run([COMPILER, *options], check=True)
+        self.library = ctypes.CDLL(str(library))
+
+    def get_function(self, name):
+        """Function of grid, threads and arguments."""
+
+        def call(grid, threads, arguments):
+            function = getattr(self.library, f"launch_{name}")
+            numbers = (*grid, *threads, self.backward)
+            failed = function(*map(ctypes.c_int, numbers), *map(_as_c, arguments))
+            assert not failed, f"Threads of {name} did not meet."
+
+        return call
+
+
+def _as_c(argument):
+    """Array as a pointer, number as one of C; others do not reach a kernel."""
+    if isinstance(argument, np.ndarray):
+        assert argument.flags.c_contiguous
+        return ctypes.c_void_p(argument.ctypes.data)
+    return C_TYPES[type(argument)](argument)
+
+
+def _entries(text):
+    """Functions that launch the kernels of a source, called from Python."""
+    entries = []
+    text = re.sub(r"\s*//[^\n]*", "", text)
+    for name, parameters in KERNEL.findall(text):
+        names = ", ".join(re.findall(r"(\w+)\s*(?:,|$)", parameters.strip()))
+        entries.append(
+            f'extern "C" int launch_{name}(int x, int y, int threads, int backward,\n'
+            f"{parameters}) {{ return fibers::launch(x, y, threads, backward,\n"
+            f"[=] {{ {name}({names}); }}); }}\n"
+        )
+    return "".join(entries)

@@ -1,0 +1,308 @@
+"""The CUDA kernels agree with the operators: on a card, and their sources without one.
+
+Without a card the sources run on the CPU, thread by thread, through the wrappers that a
+card's arrays go through; and NVIDIA's compiler, where it is installed, translates them.
+"""
+
+import ctypes
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from assertions import assert_close, assert_same
+from cuda_on_host import COMPILER, HostModule
+
+import sklearn_jlntk._cuda as cuda
+from sklearn_jlntk import _compiled_network, _gates
+from sklearn_jlntk._array_api import from_host, to_host
+from sklearn_jlntk._cuda import _kernels
+from sklearn_jlntk._cuda._kernels import Kernels, n_parts
+from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.operators import Identity, make_sketch, project_rows
+
+LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
+
+# Effective width, neurons, samples: blocks that are not full, columns that are embedded,
+# samples that fill no warp, samples with a warp of their own and with several.
+SHAPES = [
+    (64, 64, 16),
+    (40, 131, 7),
+    (128, 1, 33),
+    (200, 300, 20),
+    (256, 1500, 19),
+    (300, 700, 1),
+    (1024, 1500, 3),
+    (1500, 2100, 2),
+    (4096, 5000, 2),
+]
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory):
+    """Folder of the compiled sources."""
+    return tmp_path_factory.mktemp("cuda")
+
+
+@pytest.fixture(
+    params=["forward", "backward", pytest.param("card", marks=pytest.mark.gpu)]
+)
+def card(request, monkeypatch, libraries):
+    """A function that moves NumPy arrays to where the kernels run."""
+    if request.param == "card":
+        cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+        if not cupy.cuda.is_available():
+            pytest.skip("no CUDA device")
+        return cupy.asarray
+    if COMPILER is None:
+        pytest.skip("no C++ compiler")
+    backward = request.param == "backward"
+    pretend_numpy_is_on_a_card(monkeypatch, libraries, backward=backward)
+    return np.asarray
+
+
+def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
+    """Let the kernels' sources serve NumPy arrays on the CPU."""
+    monkeypatch.setattr(
+        _kernels,
+        "_compiled",
+        cache(lambda kernels: HostModule(kernels, folder, backward=backward)),
+    )
+    monkeypatch.setattr(cuda, "is_cupy_array", lambda x: isinstance(x, np.ndarray))
+    monkeypatch.setattr("sklearn_jlntk._jit._is_enabled", lambda: False)
+
+
+def draw(k, m, n, *, dtype=np.float64, n_outputs=1, like=np.asarray):
+    """Expansion, readout and columns in front of the expansion."""
+    rng = np.random.default_rng(0)
+    place = like(np.empty(0, dtype))
+    A = make_sketch("block-hadamard", k, m, rng=rng, like=place).T
+    v = rng.choice(np.array([-1, 1], dtype), size=(m, n_outputs))
+    return A, like(v), like(rng.standard_normal((k, n)).astype(dtype))
+
+
+def relu_pass(A, hidden, v):
+    """The fused pass of an expansion."""
+    S = A.T
+    return cuda.relu_pass(hidden, S.input_signs, S.block_signs, S.positions, v)
+
+
+def by_operator(A, hidden, v):
+    """The same by the operator's products, on the host."""
+    p, v = to_host(A.matmat(hidden)), to_host(v)
+    open_ = (p > 0).astype(v.dtype)
+    G = [to_host(A.rmatmat(from_host(open_ * w[:, None], hidden))) for w in v.T]
+    return v.T @ (open_ * p), np.stack(G)
+
+
+@pytest.mark.parametrize("k, m, n", SHAPES)
+def test_relu_pass_is_that_of_the_operator(card, k, m, n):
+    A, v, hidden = draw(k, m, n, like=card)
+    for actual, desired in zip(
+        relu_pass(A, hidden, v), by_operator(A, hidden, v), strict=True
+    ):
+        assert_close(
+            actual, desired, rtol=1e-12, atol=1e-12 * np.max(np.abs(desired))
+        )  # entries may cancel
+
+
+@pytest.mark.parametrize("k, m, n", SHAPES[3:6])
+def test_relu_pass_in_single_precision(card, k, m, n):
+    A, v, hidden = draw(k, m, n, dtype=np.float32, like=card)
+    u, G = relu_pass(A, hidden, v)
+    assert u.dtype == G.dtype == hidden.dtype
+    single, double = draw(k, m, n, dtype=np.float32), draw(k, m, n)
+    exact = by_operator(double[0], single[2].astype(np.float64), double[1])
+    # Pre-activations within rounding of zero may open a gate or not: one or two of them
+    # change an entry of G by at most 2 / sqrt(k) each, and u by nothing.
+    assert_close(u, exact[0], rtol=1e-5, atol=1e-5 * np.max(np.abs(exact[0])))
+    assert_close(G, exact[1], rtol=1e-5, atol=4 / k**0.5 + 1e-4)
+
+
+def test_every_output_has_a_pass(card):
+    A, v, hidden = draw(100, 400, 9, n_outputs=3, like=card)
+    for actual, desired in zip(
+        relu_pass(A, hidden, v), by_operator(A, hidden, v), strict=True
+    ):
+        assert_close(actual, desired, atol=1e-12 * np.max(np.abs(desired)))
+
+
+@pytest.mark.parametrize("k, m, n", SHAPES)
+def test_sketch_of_rows_is_that_of_the_operator(card, k, m, n):
+    A, _, _ = draw(k, m, n, like=card)
+    S, X = A.T, np.random.default_rng(1).standard_normal((n, m))
+    desired = S.matmat(card(np.ascontiguousarray(X.T)))
+    assert cuda.has_row_sketch(card(X), S.block_signs)
+    images = project_rows(S, card(X))
+    assert_close(images, desired, rtol=1e-12, atol=1e-12 * k**0.5)  # sums may cancel
+    assert_same(project_rows(S, card(X[:1])), images[:, :1])
+
+
+@pytest.mark.parametrize(
+    "n_neurons, n_samples", [(1, 1), (70, 31), (200, 33), (3, 300)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gates_are_packed_and_unpacked(card, n_neurons, n_samples, dtype):
+    rng = np.random.default_rng(0)
+    P = rng.standard_normal((n_neurons, n_samples)).astype(dtype)
+    P[0, 0] = 0.0  # closed
+    v = rng.standard_normal((n_neurons, 1)).astype(dtype)
+    gates, sums = cuda.gate_pass(card(P), card(v))
+    numbers = cuda.open_gates(gates, n_samples, P.dtype)
+    assert_same(numbers, (P > 0).astype(dtype))
+    assert gates.nbytes == 4 * n_neurons * -(-n_samples // 32)
+    desired = v.T @ np.maximum(P, 0)
+    assert_close(sums, desired, atol=1e-6)  # signs may cancel
+
+
+@pytest.mark.parametrize("k", [None, 64, 200])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_network_is_the_same_with_and_without_kernels(card, k, n_outputs, monkeypatch):
+    rng = np.random.default_rng(0)
+    n, m, l = 45, 300, 6
+    like = card(np.empty(0))
+    A = Identity((m, m), like)
+    if k is not None:
+        A = make_sketch("block-hadamard", k, m, rng=rng, like=like).T
+    v = card(rng.choice(np.array([-1, 1], np.int8), size=(m, n_outputs)))
+    network = FactorizedNetwork(Identity((None, None), None), A, v)
+    B, direction = (card(rng.standard_normal((k or m, l))) for _ in range(2))
+    F = card(rng.standard_normal((l, n)))
+    y = card(rng.standard_normal((n, n_outputs)))
+
+    def compute():
+        return (
+            *network.value_and_gradient(B, F, y),
+            network.outputs(B, F),
+            network.jvp(B, F, direction),
+            network.projected_gates(B, F),
+        )
+
+    assert _compiled_network.serves(network, F) == (k is not None)
+    with_kernels = compute()
+    monkeypatch.setattr(cuda, "is_cupy_array", lambda x: False)
+    assert not _compiled_network.serves(network, F)
+    for actual, desired in zip(with_kernels, compute(), strict=True):
+        scale = float(abs(to_host(desired)).max())
+        assert_close(actual, desired, rtol=1e-12, atol=1e-12 * scale)
+
+
+def test_bc_network_keeps_its_gates_as_bits(card):
+    P = card(np.random.default_rng(0).standard_normal((64, 40)))
+    v = card(np.ones((64, 1)))
+    gates, _ = _gates.gate_pass(P, v)
+    assert gates.shape == (64, 2)
+    assert_same(_gates.as_numbers(gates, P), np.asarray(to_host(P) > 0, float))
+
+
+def test_missing_barrier_is_seen(libraries, monkeypatch):
+    """The two orders of threads disagree where a barrier is missing."""
+    if COMPILER is None:
+        pytest.skip("no C++ compiler")
+    text = Kernels.text
+    monkeypatch.setattr(
+        Kernels, "text", lambda self: text(self).replace("__syncthreads();", "")
+    )
+    (libraries / "raced").mkdir()
+    A, v, hidden = draw(4096, 4096, 1)
+    results = []
+    for backward in (False, True):
+        pretend_numpy_is_on_a_card(monkeypatch, libraries / "raced", backward=backward)
+        results.append(relu_pass(A, hidden, v)[1])
+    assert not np.array_equal(*results)
+
+
+def test_missed_shuffle_is_seen(libraries, monkeypatch):
+    """A launch fails where a thread of a warp leaves before the others shuffle."""
+    if COMPILER is None:
+        pytest.skip("no C++ compiler")
+    text, there = Kernels.text, "const bool is_there = sample < n_samples;"
+    early = f"{there} if (!is_there) return;"
+    monkeypatch.setattr(Kernels, "text", lambda self: text(self).replace(there, early))
+    (libraries / "early").mkdir()
+    pretend_numpy_is_on_a_card(monkeypatch, libraries / "early")
+    with pytest.raises(AssertionError, match="did not meet"):
+        relu_pass(*[draw(256, 256, 1)[i] for i in (0, 2, 1)])
+
+
+def test_sizes_of_launches():
+    for itemsize in (4, 8):
+        for length in LENGTHS:
+            kernels = Kernels.of_blocks(itemsize, length)
+            assert kernels.lanes * kernels.held == length
+            assert kernels.threads % kernels.lanes == 0
+            assert kernels.held <= 32  # bits of a word
+            # A block gets 48 KB of shared memory without asking for more.
+            assert (
+                kernels.lanes <= 32
+                or kernels.held * kernels.threads * itemsize <= 49152
+            )
+
+
+@pytest.mark.parametrize("blocks, items", [(1, 1), (1, 5000), (63, 256), (4096, 9)])
+def test_parts_cover_all_items(blocks, items):
+    length, parts = n_parts(blocks, items)
+    assert (parts - 1) * length < items <= parts * length
+    assert parts == 1 or blocks * parts <= 2**12
+
+
+def test_other_arrays_are_left_to_the_array_path():
+    A, _, hidden = draw(64, 128, 4)
+    assert not cuda.has_relu_pass(hidden, A.T.block_signs, 128)
+    assert not cuda.has_row_sketch(hidden, A.T.block_signs)
+    assert not cuda.has_gate_pass(hidden, hidden[:, :1])
+
+
+@cache
+def nvrtc():
+    """NVIDIA's run-time compiler from its Python package, None where it is not there."""
+    try:
+        package = importlib.util.find_spec(
+            "nvidia.cuda_nvrtc"
+        ) or importlib.util.find_spec("nvidia.cu13")
+    except ModuleNotFoundError:
+        return None
+    if package is None:
+        return None
+    folder = Path(next(iter(package.submodule_search_locations)))
+    found = sorted(folder.glob("lib/libnvrtc.so.*"))
+    return ctypes.CDLL(str(found[0])) if found else None
+
+
+def compile_by_nvrtc(kernels, architecture):
+    """Return code and log of NVRTC, with the assembler's account of registers."""
+    library, program = nvrtc(), ctypes.c_void_p()
+    options = [*kernels.options, f"--gpu-architecture={architecture}"]
+    options += ["--ptxas-options=-v"]
+    library.nvrtcCreateProgram(
+        ctypes.byref(program), kernels.text().encode(), b"kernels.cu", 0, None, None
+    )
+    encoded = (ctypes.c_char_p * len(options))(*(o.encode() for o in options))
+    code = library.nvrtcCompileProgram(program, len(options), encoded)
+    size = ctypes.c_size_t()
+    library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    library.nvrtcGetProgramLog(program, log)
+    library.nvrtcDestroyProgram(ctypes.byref(program))
+    return code, log.value.decode()
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize(
+    "kernels",
+    [Kernels.of_blocks(size, length) for size in (4, 8) for length in (64, 256, 4096)]
+    + [Kernels.of_gates(size) for size in (4, 8)],
+    ids=str,
+)
+def test_sources_compile_for_cards(kernels, architecture):
+    if nvrtc() is None:
+        pytest.skip("NVRTC is not installed")
+    code, log = compile_by_nvrtc(kernels, architecture)
+    assert code == 0, log
+    assert "warning" not in log
+    # A block's numbers stay in registers: what the assembler spills is an index or two.
+    spilled = [int(n) for n in re.findall(r"(\d+) bytes spill stores", log)]
+    assert spilled
+    assert max(spilled) <= 16
