@@ -4,6 +4,9 @@ Elsewhere in the package mathematics is written with ``xp``, the namespace of th
 at hand. What an array library does in a way of its own is said here and nowhere else.
 """
 
+import sys
+from functools import cache
+
 import numpy as np
 from array_api_compat import (
     array_namespace,
@@ -22,9 +25,14 @@ __all__ = [
     "from_host",
     "host_or_cuda",
     "is_array",
+    "is_cupy_array",
     "is_numpy_array",
     "is_numpy_namespace",
+    "is_queued",
+    "numbers_at_once",
+    "out_of_memory_errors",
     "prototype",
+    "to_floats",
     "to_host",
 ]
 
@@ -49,15 +57,77 @@ def to_host(x):
 
 def from_host(values, like, dtype=None):
     """Array of the NumPy `values` in the namespace and on the device of `like`."""
-    xp = array_namespace(like)
-    array = xp.asarray(np.ascontiguousarray(values), device=device(like))
-    return array if dtype is None else xp.astype(array, dtype, copy=False)
+    values = np.ascontiguousarray(values)
+    if dtype is not None:
+        # Cast first, so that what moves is no larger than what is wanted.
+        values = values.astype(str(dtype).rpartition(".")[2], copy=False)
+    return array_namespace(like).asarray(values, device=device(like))
+
+
+def to_floats(scalars):
+    """Python's floats for arrays of shape (), brought to the host in one go."""
+    if len(scalars) == 1:
+        return [float(scalars[0])]
+    return to_host(array_namespace(scalars[0]).stack(scalars)).tolist()
 
 
 def prototype(like):
     """Empty array that remembers the namespace, device and dtype of `like`."""
     xp = array_namespace(like)
     return xp.empty((0,), dtype=like.dtype, device=device(like))
+
+
+def is_queued(x):
+    """Whether work on this array only waits in a queue when a call returns, as on a GPU.
+
+    To read a number is then to wait for all that was asked for before.
+    """
+    return _memory(x) is not None
+
+
+# Numbers worked on at a time are to bytes of a GPU's memory as 1 to this: a dozen arrays
+# of so many numbers in double precision take a fifth of it.
+_BYTES_FOR_EACH = 2**9
+
+
+def numbers_at_once(like, on_host):
+    """Numbers to work on at a time beside an array: as many as fill a GPU.
+
+    On the host, `on_host` of them, which the caller's measurements say. On a GPU they
+    depend on its whole memory, not on what is free, so that sums are split alike.
+    """
+    memory = _memory(like)
+    return on_host if memory is None else max(on_host, memory // _BYTES_FOR_EACH)
+
+
+def _memory(x):
+    """Bytes of memory of the GPU that an array lies on, None on the host."""
+    if is_cupy_array(x):
+        return _cupy_memory(x.device.id)
+    if is_torch_array(x) and x.is_cuda:
+        return _torch_memory(x.device.index)
+    return None
+
+
+@cache
+def _cupy_memory(index):
+    import cupy
+
+    _, total = cupy.cuda.Device(index).mem_info
+    return total
+
+
+@cache
+def _torch_memory(index):
+    import torch
+
+    return torch.cuda.get_device_properties(index).total_memory
+
+
+def out_of_memory_errors():
+    """What the array libraries in use raise where memory runs out; CuPy's is Python's."""
+    torch = sys.modules.get("torch")
+    return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
 
 
 def host_or_cuda(X, device_):

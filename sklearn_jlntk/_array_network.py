@@ -4,9 +4,8 @@ Every pass goes over tiles of neurons and samples, so that no array of (width, n
 numbers is ever formed. The compiled paths beside this one give the same answers.
 """
 
-from sklearn.utils import gen_batches
-
 from sklearn_jlntk._array_api import array_namespace, device
+from sklearn_jlntk._blocks import neuron_slices, sample_slices
 from sklearn_jlntk._gates import as_numbers, gate_pass, gated
 from sklearn_jlntk._threads import map_blocks
 
@@ -16,7 +15,7 @@ def readout(network, weights, features, direction):  # (n_outputs, n)
     xp = array_namespace(features)
     signs = network._signs(features) / network.width**0.5
     chunks = []
-    for columns in _sample_slices(network, features):
+    for columns in sample_slices(network, features):
         Y = features[:, columns]
 
         def partial_sum(rows, Y=Y):
@@ -26,7 +25,7 @@ def readout(network, weights, features, direction):  # (n_outputs, n)
             dP = _pre_activations(network, direction, Y, rows)
             return signs[rows, :].T @ gated(dP, P > 0)
 
-        blocks = _neuron_slices(network, Y)
+        blocks = neuron_slices(network, Y)
         chunks.append(sum(map_blocks(partial_sum, blocks, Y, network.width)))
     return xp.concat(chunks, axis=1)
 
@@ -40,14 +39,14 @@ def pullback(network, weights, features, cotangent):  # (k or m, n_components)
     xp = array_namespace(features)
     signs = network._signs(features) / network.width**0.5
     gradient = xp.zeros_like(weights)
-    for columns in _sample_slices(network, features):
+    for columns in sample_slices(network, features):
         Y = features[:, columns]
 
         def forward(rows, Y=Y):
             P = _pre_activations(network, weights, Y, rows)
             return rows, *gate_pass(P, signs[rows, :])
 
-        blocks = map_blocks(forward, _neuron_slices(network, Y), Y, network.width)
+        blocks = map_blocks(forward, neuron_slices(network, Y), Y, network.width)
         s = cotangent(sum(u for _, _, u in blocks), columns)
 
         def backward(block, Y=Y, s=s):
@@ -74,7 +73,7 @@ def projected_gates(network, weights, features):  # (n_outputs, k, n)
     per_output = []
     for output in range(network.n_outputs):
         chunks = []
-        for columns in _sample_slices(network, features):
+        for columns in sample_slices(network, features):
             P = _pre_activations(network, weights, features[:, columns], slice(None))
             z = gated(signs[:, output][:, None], P > 0)
             chunks.append(network.hidden_expansion.rmatmat(z))
@@ -87,7 +86,7 @@ def active_together(network, weights, features, other_features):  # (n, n_others
     xp = array_namespace(features)
     shape = (features.shape[1], other_features.shape[1])
     counts = xp.zeros(shape, dtype=features.dtype, device=device(features))
-    for rows in _neuron_slices(network, features, other_features):
+    for rows in neuron_slices(network, features, other_features):
         gates, other_gates = (
             xp.astype(_pre_activations(network, weights, Y, rows) > 0, Y.dtype)
             for Y in (features, other_features)
@@ -101,21 +100,3 @@ def _pre_activations(network, weights, Y, rows):  # (b, p)
     if network._neurons_are_independent:
         return weights[rows, :] @ Y
     return network.hidden_expansion.matmat(weights @ Y)
-
-
-def _sample_slices(network, features):
-    """Chunks of samples; where A mixes all neurons, a chunk is all there is to tile."""
-    if network._neurons_are_independent:
-        length = int(network.block_size**0.5)
-    else:
-        # A takes many columns at a time far faster than few.
-        length = 8 * network.block_size // network.width
-    return gen_batches(features.shape[1], max(1, length))
-
-
-def _neuron_slices(network, *columns):
-    """Blocks of neurons for these columns: all at once where A mixes them."""
-    if not network._neurons_are_independent:
-        return [slice(None)]
-    length = max(1, network.block_size // max(Y.shape[1] for Y in columns))
-    return gen_batches(network.width, length)

@@ -7,6 +7,7 @@ products that the width does not enter.
 
 from sklearn_jlntk import _cuda, _jit
 from sklearn_jlntk._array_api import array_namespace
+from sklearn_jlntk._blocks import block_size
 from sklearn_jlntk.operators import BlockHadamard
 
 # Each output is a pass of its own; with more of them the array path, which mixes them
@@ -64,7 +65,7 @@ def _passes(network, weights, features):
     sketch, signs = network.hidden_expansion.T, network._signs(features)
     compiled = _passing(network, features)
     n_numbers = weights.shape[0] * network.n_outputs
-    length = max(1, 4 * network.block_size // n_numbers)
+    length = max(1, 4 * block_size(network, features) // n_numbers)
     for start in range(0, features.shape[1], length):
         columns = slice(start, start + length)
         hidden = weights @ features[:, columns]

@@ -17,12 +17,19 @@ from sklearn_jlntk._array_api import (
     from_host,
     host_or_cuda,
     prototype,
+    to_floats,
     to_host,
 )
 from sklearn_jlntk._drawing import draw_network
 from sklearn_jlntk._network_estimator import NetworkEstimator, _converted
 from sklearn_jlntk._sizes import resolve_sizes
-from sklearn_jlntk._training import EarlyStopping, Samples, StepTasks, hold_out
+from sklearn_jlntk._training import (
+    EarlyStopping,
+    Samples,
+    StepTasks,
+    hold_out,
+    steps_ahead,
+)
 from sklearn_jlntk._validation import move_beside, normalize_rows
 from sklearn_jlntk.diagnostics import NTKReport
 from sklearn_jlntk.gradient_descent import (
@@ -93,6 +100,8 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
             n_iter_no_change=self.n_iter_no_change,
             on_step_begin=tasks.begin_step,
             on_step_end=tasks.end_step,
+            n_ahead=steps_ahead(weights),
+            to_floats=to_floats,
         )
         self._judge_status(result, learning_rate, curvature, warn)
         attributes = fitted_attributes(result.weights, result.losses)

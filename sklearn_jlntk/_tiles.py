@@ -4,12 +4,19 @@ For one set of columns only the tiles on and above the diagonal are computed, an
 matrix is exactly symmetric.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from sklearn_jlntk._array_api import array_namespace, device, is_numpy_namespace
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    device,
+    is_numpy_namespace,
+    numbers_at_once,
+)
+from sklearn_jlntk._blocks import smaller_when_full
 
 __all__ = ["Columns", "as_columns", "assemble", "multiply"]
 
@@ -89,12 +96,16 @@ def assemble(kernel, x, y=None):
     """
     xp = array_namespace(x.norms)
     shape = (len(x), len(x if y is None else y))
-    matrix = xp.empty(shape, dtype=x.norms.dtype, device=device(x.norms))
-    for rows, columns, tile in _tiles(kernel, x, y):
-        matrix[rows, columns] = tile
-        if y is None and rows != columns:
-            matrix[columns, rows] = tile.T
-    return matrix
+
+    def compute(n_numbers):
+        matrix = xp.empty(shape, dtype=x.norms.dtype, device=device(x.norms))
+        for rows, columns, tile in _tiles(kernel, x, y, n_numbers):
+            matrix[rows, columns] = tile
+            if y is None and rows != columns:
+                matrix[columns, rows] = tile.T
+        return matrix
+
+    return _in_tiles(compute, x)
 
 
 def multiply(kernel, V, x, y=None):
@@ -104,18 +115,29 @@ def multiply(kernel, V, x, y=None):
     """
     xp = array_namespace(V)
     shape = (len(x), V.shape[1])
-    product = xp.zeros(shape, dtype=V.dtype, device=device(V))
-    for rows, columns, tile in _tiles(kernel, x, y):
-        product[rows, :] += tile @ V[columns, :]
-        if y is None and rows != columns:
-            product[columns, :] += tile.T @ V[rows, :]
-    return product
+
+    def compute(n_numbers):
+        product = xp.zeros(shape, dtype=V.dtype, device=device(V))
+        for rows, columns, tile in _tiles(kernel, x, y, n_numbers):
+            product[rows, :] += tile @ V[columns, :]
+            if y is None and rows != columns:
+                product[columns, :] += tile.T @ V[rows, :]
+        return product
+
+    return _in_tiles(compute, x)
 
 
-def _tiles(kernel, x, y):
+def _in_tiles(compute, x):
+    """What `compute(n_numbers)` gives for tiles of so many numbers as suit the columns."""
+    on_host = is_numpy_namespace(array_namespace(x.norms))
+    side = _CACHE_TILE if on_host else _DEVICE_TILE
+    n_numbers = numbers_at_once(x.norms, side**2)
+    return smaller_when_full(compute, n_numbers, fewest=_CACHE_TILE**2, like=x.norms)
+
+
+def _tiles(kernel, x, y, n_numbers):
     """Slices of rows and columns with their tile; the upper ones without `y`."""
-    xp = array_namespace(x.norms)
-    side = _CACHE_TILE if is_numpy_namespace(xp) else _DEVICE_TILE
+    xp, side = array_namespace(x.norms), math.isqrt(n_numbers)
     others = x if y is None else y
     for rows in _slices(0, len(x), side):
         first = rows.start if y is None else 0

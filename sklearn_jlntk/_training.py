@@ -5,7 +5,19 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from sklearn_jlntk._array_api import array_namespace, from_host
+from sklearn_jlntk._array_api import array_namespace, from_host, is_queued
+
+# Steps whose losses are read together where reading waits, and numbers that their
+# weights may take up: where these are many, a step is long and a read is nothing.
+_AHEAD, _NUMBERS_AHEAD = 16, 2**24
+
+
+def steps_ahead(weights):
+    """Steps to compute before their losses are read; one where nothing waits."""
+    if not is_queued(weights):
+        return 1
+    n_numbers = weights.shape[0] * weights.shape[1]
+    return min(_AHEAD, max(1, _NUMBERS_AHEAD // n_numbers))
 
 
 class Samples(NamedTuple):

@@ -6,6 +6,7 @@ The loop knows a function, not a model, and the outcome is a value with a name.
 import math
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from array_api_compat import array_namespace
 
@@ -69,6 +70,8 @@ def gradient_descent(
     n_iter_no_change=10,
     on_step_begin=None,
     on_step_end=None,
+    n_ahead=1,
+    to_floats=None,
 ):
     r"""Outcome of the steps :math:`B \leftarrow B - \eta \nabla \Phi(B)`.
 
@@ -93,21 +96,29 @@ def gradient_descent(
     on_step_end : callable, default=None
         Called with the weights and the losses so far after each step; a true answer
         stops.
+    n_ahead : int, default=1
+        Steps that are computed before their losses are read, together. On a device that
+        works through a queue, reading a number waits until the queue is empty. It makes no
+        difference to the outcome: steps beyond the last one are forgotten.
+    to_floats : callable, default=None
+        Turns a list of losses into floats; None is ``float`` of each.
 
     Returns
     -------
     result : GradientDescentResult
         Weights, losses, number of steps and status.
     """
-    loss, gradient = value_and_gradient(weights)
-    losses = [float(loss)]
+    steps = _descend(
+        value_and_gradient, weights, learning_rate, max_iter, n_ahead, to_floats
+    )
+    weights, loss = next(steps)
+    losses = [loss]
     status = DescentStatus.OUT_OF_STEPS
     for _ in range(max_iter):
         if on_step_begin is not None:
             on_step_begin()
-        weights = weights - learning_rate * gradient
-        loss, gradient = value_and_gradient(weights)
-        losses.append(float(loss))
+        weights, loss = next(steps)
+        losses.append(loss)
         if not losses[-1] <= _GROWTH_LIMIT * losses[0]:
             status = DescentStatus.DIVERGED
             break
@@ -120,6 +131,22 @@ def gradient_descent(
     if status is DescentStatus.OUT_OF_STEPS and losses[-1] > losses[0]:
         status = DescentStatus.DIVERGED
     return GradientDescentResult(weights, losses, len(losses) - 1, status)
+
+
+def _descend(value_and_gradient, weights, learning_rate, max_iter, n_ahead, to_floats):
+    """Weights and loss, a float, at the start and after each step, in turn."""
+    if to_floats is None:
+        to_floats = partial(map, float)
+    loss, gradient = value_and_gradient(weights)
+    yield weights, *to_floats([loss])
+    for first in range(0, max_iter, n_ahead):
+        ahead, unread = [], []
+        for _ in range(min(n_ahead, max_iter - first)):
+            weights = weights - learning_rate * gradient
+            loss, gradient = value_and_gradient(weights)
+            ahead.append(weights)
+            unread.append(loss)
+        yield from zip(ahead, to_floats(unread), strict=True)
 
 
 def _has_settled(losses, tol, n_steps):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sklearn_jlntk import _array_network, _compiled_network, _compiled_tiles
 from sklearn_jlntk._array_api import array_namespace
+from sklearn_jlntk._blocks import in_smaller_blocks
 from sklearn_jlntk.operators import Dense, Identity, Operator, project_rows
 
 __all__ = ["FactorizedNetwork"]
@@ -29,8 +30,10 @@ class FactorizedNetwork:
         :math:`A`; an `Identity` gives the BC network.
     output_signs : array of shape (width,) or (width, n_outputs)
         :math:`v`, of entries -1 and +1, one column for each output.
-    block_size : int, default=2**17
+    block_size : int, default=None
         Pre-activations held at a time. It bounds memory and makes no other difference.
+        None is what a core's cache holds, :math:`2^{17}`, or on a GPU one for every 512
+        bytes of its memory.
 
     Notes
     -----
@@ -45,7 +48,7 @@ class FactorizedNetwork:
     input_projection: Operator
     hidden_expansion: Operator
     output_signs: object
-    block_size: int = 2**17
+    block_size: int | None = None
 
     @classmethod
     def from_arrays(cls, C=None, A=None, *, v):
@@ -119,6 +122,7 @@ class FactorizedNetwork:
         """
         return self._readout(weights, features, weights)
 
+    @in_smaller_blocks
     def value_and_gradient(
         self, weights, features, y, sample_weight=None, *, alpha=0.0, anchor=None
     ):
@@ -180,6 +184,7 @@ class FactorizedNetwork:
             gradient = gradient + alpha * shift
         return loss, gradient
 
+    @in_smaller_blocks
     def vjp(self, weights, features, cotangent):
         r"""Gradient in B of :math:`\sum_i s_i u_i`, the adjoint of the Jacobian times s.
 
@@ -257,6 +262,7 @@ class FactorizedNetwork:
 
         return product
 
+    @in_smaller_blocks
     def projected_gates(self, weights, features):
         r"""Signed activation patterns seen through the expansion, :math:`A^T Z`.
 
@@ -279,6 +285,7 @@ class FactorizedNetwork:
         G = path.projected_gates(self, weights, features)
         return G[0, :, :] if self.output_signs.ndim == 1 else G
 
+    @in_smaller_blocks
     def gate_products(self, weights, features, other_features=None):
         r"""Inner products of projected gates, :math:`\frac1m (A^T z_i)^T (A^T z_j)`.
 
@@ -323,6 +330,7 @@ class FactorizedNetwork:
         G = self.projected_gates(weights, features)
         return [G] if G.ndim == 2 else [G[i, :, :] for i in range(G.shape[0])]
 
+    @in_smaller_blocks
     def _readout(self, weights, features, direction):
         """J times the direction; of the weights themselves that is u, by homogeneity."""
         path = self._path(features)

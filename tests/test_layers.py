@@ -18,8 +18,8 @@ ROOT = Path(sklearn_jlntk.__file__).parent
 # Lowest first. A module that is not here has no place yet, and fails the test.
 LAYERS = (
     {"_array_api"},
-    {"_threads"},
-    {"_jit"},
+    {"_threads", "_blocks"},
+    {"_jit", "_cuda"},
     {"_tiles", "_spectrum"},
     {"operators", "_arc_cosine"},
     {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},

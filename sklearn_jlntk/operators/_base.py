@@ -15,6 +15,7 @@ from sklearn_jlntk._array_api import (
     device,
     from_host,
     is_array,
+    numbers_at_once,
     to_host,
 )
 
@@ -137,7 +138,8 @@ class Operator(ABC):
         """Image of the columns under a private verb, in chunks where it needs room."""
         if not self._needs_room:
             return verb(V)
-        n_columns, step = V.shape[1], max(64, self._numbers_at_once // max(self.shape))
+        n_numbers = numbers_at_once(V, self._numbers_at_once)
+        n_columns, step = V.shape[1], max(64, n_numbers // max(self.shape))
         if n_columns <= step:
             return verb(V)
         xp = array_namespace(V)

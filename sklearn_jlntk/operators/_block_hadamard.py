@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_jlntk._array_api import array_namespace, device, from_host
+from sklearn_jlntk._array_api import array_namespace, device, from_host, numbers_at_once
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import (
     draw_signs,
@@ -111,7 +111,7 @@ class BlockHadamard(Operator):
         length, p = self.block_length, V.shape[1]
         input_signs, block_signs = self._signs(V)
         total = xp.zeros((length, p), dtype=V.dtype, device=device(V))
-        for blocks, rows in self._groups(p):
+        for blocks, rows in self._groups(V):
             n_blocks = blocks.stop - blocks.start
             W = pad_rows(V[rows, :] * input_signs[rows, None], n_blocks * length)
             W = walsh_hadamard(xp.reshape(W, (n_blocks, length, p)))
@@ -124,7 +124,7 @@ class BlockHadamard(Operator):
         input_signs, block_signs = self._signs(V)
         V = spread_rows(V * self.shape[0] ** -0.5, self.positions, length)
         image = xp.empty((self.shape[1], p), dtype=V.dtype, device=device(V))
-        for blocks, rows in self._groups(p):
+        for blocks, rows in self._groups(V):
             W = walsh_hadamard(V[None, :, :] * block_signs[blocks, :, None])
             W = xp.reshape(W, (-1, p)) if p else xp.zeros_like(image[rows, :])
             W = W[: rows.stop - rows.start, :]
@@ -139,10 +139,11 @@ class BlockHadamard(Operator):
             xp.astype(self.block_signs, V.dtype),
         )
 
-    def _groups(self, p):
+    def _groups(self, V):
         """Slices of blocks worked on together, each with its slice of coordinates."""
         n_blocks, length = self.block_signs.shape
-        step = max(1, self._numbers_at_once // (length * max(p, 1)))
+        n_numbers = numbers_at_once(V, self._numbers_at_once)
+        step = max(1, n_numbers // (length * max(V.shape[1], 1)))
         for start in range(0, n_blocks, step):
             stop = min(start + step, n_blocks)
             yield (

@@ -3,7 +3,13 @@
 from scipy import sparse
 
 from sklearn_jlntk import _cuda, _jit
-from sklearn_jlntk._array_api import array_namespace, device, is_numpy_namespace
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    device,
+    is_numpy_namespace,
+    numbers_at_once,
+)
+from sklearn_jlntk._blocks import smaller_when_full
 from sklearn_jlntk.operators._block_hadamard import BlockHadamard
 
 # Where rows are long, so few at a time that a transform lays them out as the rows they
@@ -81,8 +87,18 @@ def _project_csr(operator, X):  # CSR (n, n_in) -> (n_out, n)
 
 def _project_chunks(operator, X, to_dense):  # (n, n_in) -> (n_out, n)
     """Images of rows, a chunk of samples at a time."""
-    n_samples = X.shape[0]
-    step = max(FEWEST_ROWS, NUMBERS_AT_ONCE // max(operator.shape))
+    like, longest = operator.like, max(operator.shape)
+    return smaller_when_full(
+        lambda n_numbers: _in_steps(operator, X, to_dense, n_numbers // longest),
+        numbers_at_once(like, NUMBERS_AT_ONCE),
+        fewest=NUMBERS_AT_ONCE,
+        like=like,
+    )
+
+
+def _in_steps(operator, X, to_dense, step):  # (n, n_in) -> (n_out, n)
+    """Images of rows, so many samples at a time."""
+    n_samples, step = X.shape[0], max(FEWEST_ROWS, step)
     images = None
     for start in range(0, max(1, n_samples), step):
         stop = min(start + step, n_samples)

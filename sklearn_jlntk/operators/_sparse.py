@@ -11,6 +11,7 @@ from sklearn_jlntk._array_api import (
     device,
     from_host,
     is_numpy_namespace,
+    numbers_at_once,
     to_host,
 )
 from sklearn_jlntk.operators._base import Operator
@@ -131,7 +132,7 @@ class Sparse(Operator):
         n, n_slots = indices.shape
         p = V.shape[1]
         total = xp.zeros((n, p), dtype=V.dtype, device=device(V))
-        step = max(1, self._n_gathered // max(1, n * p))
+        step = max(1, numbers_at_once(V, self._n_gathered) // max(1, n * p))
         for start in range(0, n_slots, step):
             stop = min(start + step, n_slots)
             places = xp.reshape(indices[:, start:stop], (-1,))

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import hadamard
 
-from sklearn_jlntk._array_api import array_namespace, device, from_host
+from sklearn_jlntk._array_api import array_namespace, device
 
 # Below so many columns a matrix product has too little to do for each small factor;
 # the columns are laid out as rows then. Measured on NumPy: 2 to 4 times faster at 4.
@@ -50,7 +50,7 @@ def _transform(V, length, inner):  # C-ordered (..., length, inner), flattened a
     xp = array_namespace(V)
     shape = V.shape
     for radix in _radices(length):
-        factor = from_host(_hadamard(radix), V, V.dtype)
+        factor = _hadamard(radix, xp, V.dtype, device(V))
         length //= radix
         if length * inner == 1:
             V = xp.reshape(V, (-1, radix)) @ factor
@@ -67,10 +67,10 @@ def _radices(length):
     return [2**size for size in sizes]
 
 
-@lru_cache(maxsize=8)
-def _hadamard(order):
-    """Hadamard matrix on the host; it is moved to the arrays at hand when used."""
-    return hadamard(order, dtype=np.int8)
+@lru_cache(maxsize=32)
+def _hadamard(order, xp, dtype, device_):
+    """Hadamard matrix beside the arrays at hand, moved there once."""
+    return xp.asarray(hadamard(order, dtype=np.int8), dtype=dtype, device=device_)
 
 
 def pad_rows(V, n_rows):  # (n, p) -> (n_rows, p)

@@ -1,0 +1,89 @@
+"""Sizes of what is worked on at a time: blocks, and what happens where memory runs out.
+
+On the host a block fits a core's cache. On a GPU it is a share of the memory, and should
+that be too much beside what else is there, a quarter of it, and so on.
+"""
+
+from dataclasses import replace
+from functools import wraps
+
+from sklearn.utils import gen_batches
+
+from sklearn_jlntk._array_api import (
+    device,
+    is_queued,
+    numbers_at_once,
+    out_of_memory_errors,
+)
+
+__all__ = [
+    "block_size",
+    "in_smaller_blocks",
+    "neuron_slices",
+    "sample_slices",
+    "smaller_when_full",
+]
+
+# Pre-activations that stay in a core's cache, and fewest that are tried.
+_ON_HOST, _FEWEST = 2**17, 2**12
+
+
+def smaller_when_full(compute, size, *, fewest, like):
+    """What `compute(size)` gives; where memory runs out, with a quarter of the size."""
+    while True:
+        try:
+            return compute(size)
+        except out_of_memory_errors() as error:
+            if size <= fewest:
+                raise MemoryError(
+                    f"Memory of {device(like)} ran out even for work on {size} numbers "
+                    f"at a time: {error} Free memory there, or use fewer samples, a "
+                    "smaller width, or float32."
+                ) from error
+        # Out of the clause above nothing holds the arrays of the attempt any more.
+        size = max(fewest, size // 4)
+
+
+def in_smaller_blocks(method):
+    """Method of a network, run again in smaller blocks where memory runs out."""
+
+    @wraps(method)
+    def run(network, weights, features, *args, **kwargs):
+        def compute(size):
+            network_of_size = replace(network, block_size=size)
+            return method(network_of_size, weights, features, *args, **kwargs)
+
+        size = block_size(network, features)
+        return smaller_when_full(
+            compute, size, fewest=min(size, _FEWEST), like=features
+        )
+
+    return run
+
+
+def block_size(network, features):
+    """Pre-activations that a network works on at a time."""
+    return network.block_size or numbers_at_once(features, _ON_HOST)
+
+
+def sample_slices(network, features):
+    """Chunks of samples; where A mixes all neurons, a chunk is all there is to tile."""
+    size = block_size(network, features)
+    if network._neurons_are_independent:
+        length = int(size**0.5)
+        if is_queued(features):
+            # The gates of a chunk wait there for all neurons: a sixteenth of the memory.
+            length = min(length, 32 * size // network.width)
+    else:
+        # A takes many columns at a time far faster than few.
+        length = 8 * size // network.width
+    return gen_batches(features.shape[1], max(1, length))
+
+
+def neuron_slices(network, *columns):
+    """Blocks of neurons for these columns: all at once where A mixes them."""
+    if not network._neurons_are_independent:
+        return [slice(None)]
+    size = block_size(network, columns[0])
+    length = max(1, size // max(Y.shape[1] for Y in columns))
+    return gen_batches(network.width, length)
