@@ -5,6 +5,7 @@ at hand. What an array library does in a way of its own is said here and nowhere
 """
 
 import sys
+import warnings
 from functools import cache
 
 import numpy as np
@@ -21,6 +22,8 @@ from array_api_compat import (
 
 __all__ = [
     "array_namespace",
+    "at_hand",
+    "check_card",
     "device",
     "from_host",
     "host_or_cuda",
@@ -59,8 +62,10 @@ def from_host(values, like, dtype=None):
     """Array of the NumPy `values` in the namespace and on the device of `like`."""
     values = np.ascontiguousarray(values)
     if dtype is not None:
-        # Cast first, so that what moves is no larger than what is wanted.
-        values = values.astype(str(dtype).rpartition(".")[2], copy=False)
+        # Cast first, so that what moves is no larger than what is wanted. By the name of
+        # the dtype, which is the same in all namespaces.
+        name = getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
+        values = values.astype(name, copy=False)
     return array_namespace(like).asarray(values, device=device(like))
 
 
@@ -140,6 +145,32 @@ def host_or_cuda(X, device_):
     if device_ == "cpu":
         return to_host(X) if is_array(X) else X
     return _cupy().asarray(to_host(X)) if is_array(X) else _to_cupy_csr(X)
+
+
+def check_card(device_):
+    """Raise where ``device`` asks for a card that cannot be used."""
+    if device_ == "cuda":
+        _cupy()
+
+
+def at_hand(device_, *, warn=False):
+    """Where a fitted estimator computes: as ``device`` says, or on the host without it.
+
+    Fitted attributes are NumPy arrays where ``device`` is given, so that what a card has
+    fitted predicts on a machine without one.
+    """
+    try:
+        check_card(device_)
+    except (ImportError, RuntimeError):
+        if warn:
+            warnings.warn(
+                "This estimator has device='cuda', and here is no CuPy or no card: it "
+                "computes on the CPU. Use set_params(device=None) to say so.",
+                UserWarning,
+                stacklevel=5,
+            )
+        return "cpu"
+    return device_
 
 
 def _to_cupy_csr(X):

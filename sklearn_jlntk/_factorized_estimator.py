@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_jlntk import theory
 from sklearn_jlntk._array_api import (
     array_namespace,
+    at_hand,
     from_host,
     host_or_cuda,
     prototype,
@@ -21,7 +22,7 @@ from sklearn_jlntk._array_api import (
     to_host,
 )
 from sklearn_jlntk._drawing import draw_network
-from sklearn_jlntk._network_estimator import NetworkEstimator, _converted
+from sklearn_jlntk._network_estimator import NetworkEstimator
 from sklearn_jlntk._sizes import resolve_sizes
 from sklearn_jlntk._training import (
     EarlyStopping,
@@ -131,14 +132,13 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         -----
         Costs :math:`O(n^2 m + n^3)` operations; a few thousand rows at the most.
         """
-        rows = self._rows(X, "diagnose")
+        X = self._checked_rows(X, "diagnose")
+        y = self._targets(X, y) if is_classifier(self) else move_beside(X, y)
+        rows, y = self._network_rows(X), host_or_cuda(y, at_hand(self.device))
         network, initial_weights, weights = self._model()
         features = network.features(rows)
-        y = self._targets(rows, y) if is_classifier(self) else move_beside(rows, y)
         xp = array_namespace(features)
-        targets = xp.astype(y, features.dtype, copy=False) - _converted(
-            self.intercept_, lambda a: host_or_cuda(a, self.device)
-        )
+        targets = xp.astype(y, features.dtype, copy=False) - self._intercept()
         start, end = (network.outputs(B, features) for B in (initial_weights, weights))
         if self.initial_output == "zero":
             start, end = xp.zeros_like(start), end - start

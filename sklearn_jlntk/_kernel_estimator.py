@@ -8,7 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._arc_cosine import ReluKernel
-from sklearn_jlntk._array_api import host_or_cuda, to_host
+from sklearn_jlntk._array_api import at_hand, host_or_cuda, to_host
 from sklearn_jlntk._drawing import draw_network
 from sklearn_jlntk._sizes import resolve_sizes
 from sklearn_jlntk._tiles import as_columns, assemble
@@ -113,16 +113,18 @@ class KernelEstimator(BaseEstimator):
                 "Call fit(X, y) first; without y, transform is what there is."
             )
         check_same_namespace(X, self, attribute="X_fit_", method=method)
+        at_hand(self.device, warn=True)
         return self._columns(validate_rows(self, X, reset=False))
 
     def _columns(self, X):
         """Rows turned to columns as the kernel takes them, where to compute."""
-        rows = normalize_rows(host_or_cuda(X, self.device), self.normalize)
+        device = at_hand(self.device)
+        rows = normalize_rows(host_or_cuda(X, device), self.normalize)
         if self.factorization is None:
             return as_columns(rows.T)
         C = self.input_projection_
-        if self.device is not None:
-            C = C.__sklearn_array_api_convert__(lambda a: host_or_cuda(a, self.device))
+        if device is not None:
+            C = C.__sklearn_array_api_convert__(lambda a: host_or_cuda(a, device))
         return as_columns(project_rows(C, rows))
 
     def _matrix(self):

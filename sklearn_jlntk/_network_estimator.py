@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._array_api import host_or_cuda, is_array, to_host
+from sklearn_jlntk._array_api import at_hand, host_or_cuda, is_array, to_host
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
     Interval,
@@ -109,10 +109,10 @@ class NetworkEstimator(BaseEstimator):
             self.initial_weights_,
             self.weights_,
         )
-        if self.device is not None:
+        device = at_hand(self.device, warn=True)
+        if device is not None:
             parts = (
-                _converted(part, lambda a: host_or_cuda(a, self.device))
-                for part in parts
+                _converted(part, lambda a: host_or_cuda(a, device)) for part in parts
             )
         C, A, v, initial_weights, weights = parts
         return FactorizedNetwork(C, A, v), initial_weights, weights
@@ -123,15 +123,24 @@ class NetworkEstimator(BaseEstimator):
             return attributes
         return {name: _converted(value, to_host) for name, value in attributes.items()}
 
+    def _intercept(self):
+        """Intercept where the network computes."""
+        device = at_hand(self.device)
+        return _converted(self.intercept_, lambda a: host_or_cuda(a, device))
+
     def _rows(self, X, method):
         """Checked and normalised rows, where the network computes."""
+        return self._network_rows(self._checked_rows(X, method))
+
+    def _checked_rows(self, X, method):
+        """Checked rows, where the caller has them."""
         check_is_fitted(self, "weights_")
         check_same_namespace(X, self, attribute="weights_", method=method)
-        return self._network_rows(validate_rows(self, X, reset=False))
+        return validate_rows(self, X, reset=False)
 
     def _network_rows(self, X):
         """Checked rows as the network sees them, where it computes."""
-        return normalize_rows(host_or_cuda(X, self.device), self.normalize)
+        return normalize_rows(host_or_cuda(X, at_hand(self.device)), self.normalize)
 
     def _raw_outputs(self, X, method):
         """Intercept plus the network's outputs, shape (n_samples,) or with outputs."""
@@ -141,9 +150,7 @@ class NetworkEstimator(BaseEstimator):
         outputs = network.outputs(weights, features)
         if self.initial_output == "zero":
             outputs = outputs - network.outputs(initial_weights, features)
-        outputs = outputs + _converted(
-            self.intercept_, lambda a: host_or_cuda(a, self.device)
-        )
+        outputs = outputs + self._intercept()
         return to_host(outputs) if self.device else outputs
 
     def ntk(self, X, Y=None, *, at="fitted"):

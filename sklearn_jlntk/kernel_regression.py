@@ -11,7 +11,14 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._array_api import array_namespace, from_host, host_or_cuda, prototype
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    at_hand,
+    check_card,
+    from_host,
+    host_or_cuda,
+    prototype,
+)
 from sklearn_jlntk._distinct_rows import merge_repeated
 from sklearn_jlntk._kernel_estimator import KernelEstimator
 from sklearn_jlntk._kernel_ridge import decompose, solve_directly
@@ -174,6 +181,7 @@ class NTKKernel(
             If the input is not valid, or parameters do not go together. The estimator
             is then as it was before.
         """
+        check_card(self.device)
         with unchanged_on_error(self):
             self._forget()
             if y is None:
@@ -262,7 +270,7 @@ class NTKKernel(
     def _problem(self):
         """Kernel matrix, targets and roots of the weights, where to compute."""
         return self._matrix(), *(
-            host_or_cuda(array, self.device)
+            host_or_cuda(array, at_hand(self.device))
             for array in (self._targets_, self._root_weight_)
         )
 
@@ -284,7 +292,7 @@ class NTKKernel(
         The kernel between X and the training rows is not stored.
         """
         x = self._checked_columns(X, "predict", "dual_coef_")
-        dual = host_or_cuda(self.dual_coef_, self.device)
+        dual = host_or_cuda(self.dual_coef_, at_hand(self.device))
         xp = array_namespace(dual)
         columns = xp.reshape(dual, (dual.shape[0], -1))
         y = multiply(self._kernel_, columns, x, self._columns(self.X_fit_))
