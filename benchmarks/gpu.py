@@ -1,0 +1,289 @@
+"""Steps, kernels, sketches and fits on a GPU, beside PyTorch and JAX on the same card.
+
+`python benchmarks/gpu.py` writes `benchmarks/results/gpu-CARD.md` and `.json`. Contenders
+of a row take turns and are timed by events on the card; each one's result is compared with
+ours first. The floor of a row is the larger of two times: its arithmetic at the rate of a
+large matrix product, and its bytes at that of a large copy, both measured on the spot.
+
+`--dry-run` goes through the script on the CPU at tiny sizes, and saves nothing.
+"""
+
+import argparse
+import datetime as dt
+import json
+import platform
+import re
+import statistics
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from gpu_problems import LIBRARIES, OURS, Kernel, Sketch, Step
+
+from sklearn_jlntk import JLFactorizedNTKRegressor
+from sklearn_jlntk._array_api import out_of_memory_errors, to_host
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ["numpy", "scikit-learn", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax"]
+
+# Factorisation, dtype, samples, neurons, components, effective width.
+STEPS = [
+    ("bc", "float32", 10_000, 65_536, 128, None),
+    ("bc", "float32", 1000, 16_384, 128, None),
+    ("bc", "float64", 10_000, 65_536, 128, None),
+    ("bc", "float32", 2000, 1_000_000, 128, None),
+    ("abc", "float32", 10_000, 65_536, 128, 256),
+    ("abc", "float32", 1000, 16_384, 128, 256),
+    ("abc", "float32", 2000, 65_536, 128, 1024),
+    ("abc", "float64", 10_000, 65_536, 128, 256),
+]
+# dtype, rows, features, and components of a sketch.
+KERNELS = [("float32", 20_000, 128), ("float64", 20_000, 128)]
+SKETCHES = [("float32", 2**18, 4096, 256), ("float64", 2**17, 4096, 1024)]
+# Factorisation, samples, features, neurons, steps.
+FITS = [("bc", 5000, 100, 65_536, 50), ("abc", 5000, 100, 2**20, 50)]
+
+
+class Card:
+    """The GPU through CuPy: arrays there, and times by its own events."""
+
+    def __init__(self):
+        import cupy
+
+        self.xp = cupy
+        properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+        self.name = properties["name"].decode()
+
+    def seconds(self, call):
+        """Seconds between two events around a call, on the stream of CuPy and PyTorch."""
+        start, stop = self.xp.cuda.Event(), self.xp.cuda.Event()
+        start.record()
+        call()
+        stop.record()
+        stop.synchronize()
+        return self.xp.cuda.get_elapsed_time(start, stop) / 1e3
+
+    def free(self):
+        """Give back what no array holds any more."""
+        self.xp.get_default_memory_pool().free_all_blocks()
+        if "torch" in sys.modules:
+            sys.modules["torch"].cuda.empty_cache()
+
+
+class Host:
+    """NumPy and the clock in the card's place, to try the script."""
+
+    xp, name = np, "the CPU, a dry run: no figure here means anything"
+
+    def seconds(self, call):
+        """Seconds of a call."""
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    def free(self):
+        """Nothing to give back."""
+
+
+def tiny(case):
+    """The sizes of a case cut down for a dry run."""
+    return tuple(min(x, 96) if type(x) is int else x for x in case)
+
+
+def rate_and_bandwidth(device, dtype, n):
+    """Operations a second of an (n, n) product, bytes a second of a copy of n^2 numbers."""
+    xp = device.xp
+    a = xp.asarray(np.random.default_rng(0).standard_normal((n, n)).astype(dtype))
+    b = xp.empty_like(a)
+    product = [device.seconds(lambda: xp.matmul(a, a, out=b)) for _ in range(6)]
+    copy = [device.seconds(lambda: xp.copyto(b, a)) for _ in range(6)]
+    rates = 2 * n**3, 2 * a.nbytes
+    return [
+        x / statistics.median(t[1:])
+        for x, t in zip(rates, (product, copy), strict=True)
+    ]
+
+
+# -------------------------------------------------------------------- measuring
+
+
+def compare(device, problem, n_rounds):
+    """Median seconds by contender, and each one's distance from our result."""
+    calls, notes, distances, ours = {}, {}, {}, None
+    for name, contender in problem.contenders():
+        library = LIBRARIES.get(name)
+        if library is not None and find_spec(library) is None:
+            notes[name] = "not installed"
+            continue
+        try:
+            call = contender() if library else contender
+            result = call()
+        except (*out_of_memory_errors(), RuntimeError) as error:
+            if library is None:
+                raise
+            notes[name] = f"{type(error).__name__}: {error}".partition("\n")[0][:80]
+            continue
+        calls[name] = call
+        if name == OURS:
+            ours = to_host(result).astype(np.float64)
+        elif library is not None:
+            other = np.asarray(result) if library == "jax" else to_host(result)
+            distances[name] = float(np.linalg.norm(other - ours) / np.linalg.norm(ours))
+        del result
+        device.free()
+    seconds = {name: [] for name in calls}
+    for _ in range(n_rounds + 2):
+        for name, call in calls.items():
+            seconds[name].append(device.seconds(call))
+    medians = {name: statistics.median(times[2:]) for name, times in seconds.items()}
+    return {"seconds": medians, "not run": notes, "distance": distances}
+
+
+def run(device, deadline, n_rounds, is_dry):
+    """Rows of the tables by their name."""
+    tables = {}
+    for problem_of, cases in ((Step, STEPS), (Kernel, KERNELS), (Sketch, SKETCHES)):
+        rows = tables.setdefault(problem_of.__name__.lower(), [])
+        for case in cases:
+            case = tiny(case) if is_dry else case
+            row = dict(zip(problem_of.columns, case, strict=True))
+            rows.append(row)
+            if time.monotonic() > deadline:
+                row["not run"] = {"all": "out of time"}
+                continue
+            size = 256 if is_dry else 8192
+            rate, bandwidth = rate_and_bandwidth(device, row["dtype"], size)
+            problem = problem_of(device, *case)
+            row["floor"] = max(problem.n_operations / rate, problem.n_bytes / bandwidth)
+            row |= {"operations a second": rate, "bytes a second": bandwidth}
+            row |= compare(device, problem, n_rounds)
+            print(json.dumps(row), flush=True)
+            del problem
+            device.free()
+    tables["fit"] = [fit(tiny(case) if is_dry else case, is_dry) for case in FITS]
+    return tables
+
+
+def fit(case, is_dry):
+    """Seconds of a whole fit from NumPy arrays to NumPy arrays, on either device."""
+    factorization, n, d, m, n_steps = case
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d)).astype(np.float32)
+    y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
+    params = {"width": m, "max_iter": n_steps, "tol": None, "random_state": 0}
+    row = dict(zip(("factorization", "n", "d", "m", "steps"), case, strict=True))
+    row["seconds"] = {}
+    for name, device in {OURS: None if is_dry else "cuda", "CPU": None}.items():
+        model = JLFactorizedNTKRegressor(
+            factorization=factorization, **params, device=device
+        )
+        model.set_params(max_iter=1).fit(X[:100], y[:100])  # compile
+        start = time.perf_counter()
+        model.set_params(max_iter=n_steps).fit(X, y)
+        row["seconds"][name] = time.perf_counter() - start
+        row.setdefault("score", {})[name] = float(model.score(X, y))
+    print(json.dumps(row), flush=True)
+    return row
+
+
+# ---------------------------------------------------------------------- results
+
+
+def markdown(tables):
+    """The tables: our milliseconds, and the others' and the floor's share of them."""
+    return "\n\n".join(
+        f"## {name.capitalize()}\n\n{_table(rows)}" for name, rows in tables.items()
+    )
+
+
+def _table(rows):
+    fixed = ["seconds", "not run", "distance", "floor", "score"]
+    fixed += ["operations a second", "bytes a second"]
+    sizes = [name for name in rows[0] if name not in fixed]
+    others = dict.fromkeys(
+        name
+        for row in rows
+        for name in (*row.get("seconds", {}), *row.get("not run", {}))
+        if name not in (OURS, "all")
+    )
+    has_floor = any("floor" in row for row in rows)
+    header = [*sizes, "ours, ms", *others, *["floor"] * has_floor]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for row in rows:
+        seconds, missing = row.get("seconds", {}), row.get("not run", {})
+        own = seconds.get(OURS)
+        cells = [str(row[name] or "-") for name in sizes]
+        cells.append(missing.get("all", "-") if own is None else f"{own * 1e3:.3g}")
+        cells += [
+            f"{seconds[name] / own:.2f} x"
+            if own and name in seconds
+            else missing.get(name, "-")
+            for name in others
+        ]
+        if has_floor:
+            cells.append(f"{row['floor'] / own:.2f} x" if own else "-")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def environment(device):
+    """Where and when this was measured."""
+    where = {
+        "card": device.name,
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "python": platform.python_version(),
+    }
+    for package in PACKAGES:
+        try:
+            where[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return where
+
+
+def find_device(is_dry):
+    """The card, or the stand-in of a dry run; ends the script where there is none."""
+    if is_dry:
+        return Host()
+    if find_spec("cupy") is None:
+        sys.exit("CuPy is not installed; this benchmark measures a GPU through it.")
+    import cupy
+
+    if not cupy.cuda.is_available():
+        sys.exit(
+            "CuPy sees no CUDA device; this benchmark measures one. See nvidia-smi."
+        )
+    return Card()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="repetitions in turns")
+    parser.add_argument(
+        "--minutes", type=float, default=6, help="after which no row is begun"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="tiny, on the CPU")
+    options = parser.parse_args()
+    device = find_device(options.dry_run)
+    deadline = time.monotonic() + 60 * options.minutes
+    tables = run(device, deadline, options.rounds, options.dry_run)
+    where = environment(device)
+    listed = ", ".join(f"{key} {value}" for key, value in where.items())
+    text = f"# On a GPU\n\n{listed}\n\n{markdown(tables)}\n"
+    print(text)
+    if options.dry_run:
+        return
+    RESULTS.mkdir(exist_ok=True)
+    slug = re.sub(r"[^a-z0-9]+", "-", device.name.lower()).strip("-")
+    path = RESULTS / f"gpu-{slug}"
+    path.with_suffix(".json").write_text(
+        json.dumps({"environment": where, "tables": tables}, indent=1) + "\n"
+    )
+    path.with_suffix(".md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
