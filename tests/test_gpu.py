@@ -25,6 +25,7 @@ from sklearn_jlntk import (
     JLFactorizedNTKRegressor,
     NTKKernel,
     _array_api,
+    _array_network,
 )
 from sklearn_jlntk._arc_cosine import ReluKernel
 from sklearn_jlntk._array_api import from_host, numbers_at_once, to_host
@@ -66,6 +67,7 @@ def stand_in(monkeypatch):
 @pytest.fixture
 def pretend_gpu(monkeypatch):
     """Take every array for one of a card with so many bytes of memory."""
+    monkeypatch.setattr(FactorizedNetwork, "_path", lambda self, x: _array_network)
 
     def pretend(memory):
         monkeypatch.setattr(_array_api, "_memory", lambda x: memory)
@@ -297,11 +299,9 @@ def test_full_memory_is_met_by_smaller_blocks(pretend_gpu, monkeypatch, which):
     expected = network.value_and_gradient(B, F, y), network.outputs(B, F)
     pretend_gpu(2**28)
     full = Full(2**15, memory_errors()[which])
-    whole = FactorizedNetwork._pre_activations
+    whole = _array_network._pre_activations
     monkeypatch.setattr(
-        FactorizedNetwork,
-        "_pre_activations",
-        lambda self, *args: full.let(whole(self, *args)),
+        _array_network, "_pre_activations", lambda *args: full.let(whole(*args))
     )
     loss, gradient = network.value_and_gradient(B, F, y)
     assert full.refused > 0
