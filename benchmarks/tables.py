@@ -1,9 +1,13 @@
 """Levels of exact kernel regression on regression tables, ridge by leave-one-out.
 
-Tables are files NAME.npz (X, y, and `test_mask`, one column for each split) in a folder;
-without any, scikit-learn's diabetes and a synthetic set are taken.
-Rows and targets are standardised on the training rows. Prints RMSE as the mean over the
-splits. Run as
+One protocol, fixed before any result, for all tables: the first three splits; at most
+4,000 training rows, drawn with seed 0; rows and targets standardised on the training
+rows; one grid of ridges, four to a decade. Prints the RMSE as mean and range over the
+splits.
+
+Tables are files NAME.npz (X, y, and `test_mask`, one column for each split) in a folder,
+whose README.md may list levels to compare with; without any, scikit-learn's diabetes and
+a synthetic set are taken. Run as
 
     python benchmarks/tables.py [--data FOLDER] [--splits 3] [--most 4000]
 """
@@ -23,7 +27,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_jlntk.kernel_regression import NTKKernel
 
-ALPHAS = np.logspace(-7, 3, 21)
+ALPHAS = np.logspace(-8, 3, 45)
+
+# Columns of the listed levels, and the models here that they belong to.
+LISTED = {"H1": "first layer", "K2": "both layers"}
 
 
 def models(n_features):
@@ -60,6 +67,21 @@ def tables(folder):
             yield name, X, y, mask
 
 
+def listed_levels(folder):
+    """Level of each (table, model) that the folder's README lists, as text."""
+    path, levels, header = folder / "README.md", {}, []
+    lines = path.read_text().splitlines() if path.is_file() else []
+    for line in lines:
+        name, *cells = (cell.strip() for cell in f"{line}|".strip("|").split("|"))
+        if name == "set":
+            header = cells
+            continue
+        for column, level in zip(header, cells, strict=False):
+            if column in LISTED:
+                levels[name, LISTED[column]] = level
+    return levels
+
+
 def root_mean_square_error(regressor, X, y, test, most):
     """Error on the test rows after a fit on at most so many of the others."""
     train = np.flatnonzero(~test)
@@ -80,6 +102,7 @@ def main():
     parser.add_argument("--only", nargs="+", help="names of tables")
     parser.add_argument("--models", nargs="+", help="names of columns")
     options = parser.parse_args()
+    levels = listed_levels(options.data)
     for name, X, y, mask in tables(options.data):
         if options.only and name not in options.only:
             continue
@@ -93,7 +116,12 @@ def main():
                 for test in mask.T[: options.splits]
             ]
             seconds = (time.perf_counter() - start) / len(errors)
-            print(f"  {title:16}{np.mean(errors):10.4f}{seconds:8.1f} s a fit")
+            listed = levels.get((name.removeprefix("te_"), title), "-")
+            print(
+                f"  {title:14}{np.mean(errors):9.4f}  in {min(errors):.4f} to "
+                f"{max(errors):.4f}{listed:>9} listed{seconds:8.1f} s a fit",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
