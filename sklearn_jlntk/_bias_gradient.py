@@ -26,8 +26,8 @@ class BiasGradient:
 
     kernel: ReluKernel
 
-    def tile(self, x, y):  # -> (n_x, n_y)
-        """Derivative of all pairs of two `Columns`."""
+    def tile(self, x, y, n_pairs=None):  # -> (n_x, n_y)
+        """Derivative of all pairs of two `Columns`, however many more there are."""
         rays_x, rays_y = self._rays(x), self._rays(y)
         s, c = one_minus_and_plus_cosine(x, y)
         if self.kernel.kind == "first":

@@ -84,7 +84,8 @@ def assemble(kernel, x, y=None):
     Parameters
     ----------
     kernel : object
-        Has the methods ``tile(x, y)`` and ``diagonal(x)``.
+        Has the methods ``tile(x, y, n_pairs)``, with the number of pairs of the whole
+        matrix, and ``diagonal(x)``.
     x, y : Columns
         None for `y` is `x`; the matrix is then exactly symmetric, and its diagonal is
         what ``diagonal`` says.
@@ -139,10 +140,11 @@ def _tiles(kernel, x, y, n_numbers):
     """Slices of rows and columns with their tile; the upper ones without `y`."""
     xp, side = array_namespace(x.norms), math.isqrt(n_numbers)
     others = x if y is None else y
+    n_pairs = len(x) * len(others)
     for rows in _slices(0, len(x), side):
         first = rows.start if y is None else 0
         for columns in _slices(first, len(others), side):
-            tile = kernel.tile(x[rows], others[columns])
+            tile = kernel.tile(x[rows], others[columns], n_pairs)
             if y is None and rows == columns:
                 upper = xp.triu(tile, k=1)
                 eye = xp.eye(tile.shape[0], dtype=tile.dtype, device=device(tile))

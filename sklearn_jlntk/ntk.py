@@ -248,13 +248,15 @@ class FirstLayerKernel:
 
     gate_products: GateProducts
 
-    def tile(self, x, y):
+    def tile(self, x, y, n_pairs=None):
         """Kernel of all pairs.
 
         Parameters
         ----------
         x, y : Columns
             Projected inputs of the two sides.
+        n_pairs : int, default=None
+            Pairs of the whole matrix; ignored.
 
         Returns
         -------

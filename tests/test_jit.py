@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 import sklearn_jlntk._jit as jit
 from sklearn_jlntk._compiled_network import serves
+from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
@@ -264,6 +265,7 @@ def test_import_leaves_numba_alone():
 LARGE = """
 import numpy as np
 from sklearn_jlntk._compiled_network import serves
+from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch
 A = make_sketch("block-hadamard", 64, 2**14, rng=np.random.default_rng(0),
@@ -290,3 +292,30 @@ def test_compiled_pass_survives_a_fork():
         "print(os.waitpid(child, 0)[1])\n"
     )
     assert run_python(code) == "0"
+
+
+# ------------------------------------------------------------------- kernel tiles
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize("kind", ["first", "all", "nngp"])
+def test_kernel_of_layers_agrees_to_rounding(monkeypatch, kind, depth, bias, dtype):
+    X, Z = np.random.default_rng(0).normal(size=(2, 150, 7)).astype(dtype)
+    X[:4] = Z[0], -Z[1], 3 * Z[2], 0 * X[3]
+
+    def kernel(Y):
+        if kind == "nngp":
+            return nngp_kernel(X, Y, depth=depth, bias=bias)
+        return ntk_kernel(X, Y, depth=depth, bias=bias, train=kind)
+
+    for Y in (Z, None):
+        matrices = []
+        for fewest in (1, float("inf")):
+            monkeypatch.setattr(jit, "_FEWEST_PAIRS", fewest)
+            matrices.append(kernel(Y))
+        fast, slow = matrices
+        assert fast.dtype == dtype
+        rounding = 8 * np.finfo(dtype).eps
+        assert_close(fast, slow, rtol=rounding, atol=rounding * np.max(np.abs(slow)))

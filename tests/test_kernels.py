@@ -23,6 +23,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC, SVR
 
+import sklearn_jlntk._jit as jit
 from sklearn_jlntk.kernels import NTK, nngp_kernel, ntk_kernel
 
 KINDS = ["first", "all", "nngp"]
@@ -112,6 +113,15 @@ def test_first_layer_kernel_to_60_digits(dtype, limit, d):
 @pytest.mark.parametrize("depth", [0, 1, 2, 3, 5])
 @pytest.mark.parametrize("kind", KINDS)
 def test_deep_kernels_to_60_digits(kind, depth, bias):
+    assert worst_error(kind, np.dtype("float64"), 10, depth, bias) < 1e-13
+    assert worst_error(kind, np.dtype("float32"), 10, depth, bias) < 8 * 2**-23
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.3])
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_kernels_to_60_digits(kind, depth, bias, monkeypatch):
+    monkeypatch.setattr(jit, "_FEWEST_PAIRS", 1)
     assert worst_error(kind, np.dtype("float64"), 10, depth, bias) < 1e-13
     assert worst_error(kind, np.dtype("float32"), 10, depth, bias) < 8 * 2**-23
 

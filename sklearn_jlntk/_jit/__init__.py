@@ -12,8 +12,10 @@ __all__ = [
     "add_common_gates",
     "gate_tiles",
     "has_gate_tiles",
+    "has_relu_layers",
     "has_relu_pass",
     "has_row_sketch",
+    "relu_layers",
     "relu_pass",
     "sketch_rows",
 ]
@@ -22,6 +24,8 @@ __all__ = [
 _FEWEST_PRE_ACTIVATIONS = 2**20
 # Numbers that rows are read in; fewer are done while the compiler is looked for.
 _FEWEST_NUMBERS = 2**22
+# Pairs of columns of a kernel matrix.
+_FEWEST_PAIRS = 2**19
 _BLOCK_LENGTHS = (64, 4096)
 
 
@@ -49,6 +53,43 @@ def has_row_sketch(X, block_signs):
         and numbers.size >= _FEWEST_NUMBERS
         and _is_enabled()
     )
+
+
+def has_relu_layers(s, n_pairs):
+    """Whether `relu_layers` serves a tile like s of a matrix of so many pairs."""
+    return (
+        isinstance(s, np.ndarray)
+        and s.dtype in (np.float32, np.float64)
+        and n_pairs >= _FEWEST_PAIRS
+        and _is_enabled()
+    )
+
+
+def relu_layers(s, c, rays_x, rays_y, scales_x, scales_y, kind, has_bias):
+    r"""Kernel of a ReLU network on a tile of pairs, in place of s.
+
+    Parameters
+    ----------
+    s, c : ndarray of shape (n_x, n_y)
+        :math:`1 - \cos\theta` and :math:`1 + \cos\theta` of the inputs; both are
+        overwritten.
+    rays_x, rays_y : list of pairs of ndarrays of shape (n_x,) and (n_y,)
+        Shares of signal and bias in the norm at each layer, the readout included.
+    scales_x, scales_y : ndarrays of shape (n_x,) and (n_y,)
+        Factors of the kernel of unit columns.
+    kind : {"first", "all", "nngp"}
+        That of `ReluKernel`.
+    has_bias : bool
+        Whether the shares of the bias are above zero.
+
+    Returns
+    -------
+    tile : ndarray of shape (n_x, n_y)
+        Kernel; s itself.
+    """
+    from sklearn_jlntk._jit._relu_layers import relu_layers
+
+    return relu_layers(s, c, rays_x, rays_y, scales_x, scales_y, kind, has_bias)
 
 
 def relu_pass(hidden, input_signs, block_signs, positions, readout):

@@ -7,13 +7,21 @@ import numba
 from sklearn_jlntk._threads import map_on_threads, n_blas_threads
 
 
-def compiled(function):
+def compiled(function, **options):
     """Function compiled at its first call, for threads of its own, and kept on disk."""
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return numba.njit(nogil=True, cache=True, **options)(function)
     except RuntimeError:
         # No folder to keep it in can be written to: each process compiles anew.
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True, **options)(function)
+
+
+def compiled_arithmetic(function):
+    """`compiled` with divisions that raise nothing and sums fused with products.
+
+    Loops over divisions become vector instructions only so.
+    """
+    return compiled(function, error_model="numpy", fastmath={"contract", "nsz"})
 
 
 # Compiled into the functions that call it, so that its constants stay constants.
