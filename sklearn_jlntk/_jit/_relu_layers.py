@@ -90,22 +90,28 @@ def pass_layers(s, c, rays_x, rays_y, scales_x, scales_y, kind, constants, power
     """Kernel of a tile in place of s; c is used up."""
     half, one = constants[:2]
     is_first, is_all, has_bias = kind
-    for i in range(s.shape[0]):
-        kernel = (c[i] - s[i]) * half
+    n_x, n_y = s.shape
+    kernel = np.empty(n_y, s.dtype)
+    for i in range(n_x):
+        # Rows under names of their own: else the compiler does not see them as such.
+        s_i, c_i = s[i], c[i]
+        for j in range(n_y):
+            kernel[j] = (c_i[j] - s_i[j]) * half
         if has_bias:
-            _append_bias(s[i], rays_x[0, :, i], rays_y[0], one)
-            _append_bias(c[i], rays_x[0, :, i], rays_y[0], -one)
+            _append_bias(s_i, rays_x[0, :, i], rays_y[0], one)
+            _append_bias(c_i, rays_x[0, :, i], rays_y[0], -one)
             if not is_first:
-                kernel[:] = (c[i] - s[i]) * half
+                kernel[:] = (c_i - s_i) * half
         for layer in range(1, rays_x.shape[0]):
             ray, others = rays_x[layer, :, i], rays_y[layer]
-            _pass_layer(s[i], c[i], kernel, constants, powers)
+            _pass_layer(s_i, c_i, kernel, constants, powers)
             if has_bias:
-                _append_bias(s[i], ray, others, one)
-            _leave_layer(s[i], c[i], kernel, ray[0], others[0], is_all, constants)
+                _append_bias(s_i, ray, others, one)
+            _leave_layer(s_i, c_i, kernel, ray[0], others[0], is_all, constants)
         if not is_first and not is_all:
-            kernel[:] = (c[i] - s[i]) * half
-        s[i] = kernel * scales_x[i] * scales_y
+            kernel[:] = (c_i - s_i) * half
+        for j in range(n_y):
+            s_i[j] = kernel[j] * scales_x[i] * scales_y[j]
 
 
 def relu_layers(s, c, rays_x, rays_y, scales_x, scales_y, kind, has_bias):
