@@ -2,10 +2,18 @@
 
 from numbers import Integral, Real
 
+from scipy import sparse
 from sklearn.base import BaseEstimator
+from sklearn.utils import gen_even_slices
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._array_api import at_hand, host_or_cuda, is_array, to_host
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    at_hand,
+    host_or_cuda,
+    is_array,
+    to_host,
+)
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
     Interval,
@@ -17,6 +25,9 @@ from sklearn_jlntk._validation import (
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import empirical_ntk, infinite_width_ntk, smallest_eigenvalue
 from sklearn_jlntk.operators import SKETCHES
+
+# Numbers of normalised rows, or of their features, that a prediction holds at a time.
+NUMBERS_AT_ONCE = 2**22
 
 
 class NetworkEstimator(BaseEstimator):
@@ -144,14 +155,28 @@ class NetworkEstimator(BaseEstimator):
 
     def _raw_outputs(self, X, method):
         """Intercept plus the network's outputs, shape (n_samples,) or with outputs."""
-        rows = self._rows(X, method)
+        X = self._checked_rows(X, method)
         network, initial_weights, weights = self._model()
-        features = network.features(rows)
-        outputs = network.outputs(weights, features)
-        if self.initial_output == "zero":
-            outputs = outputs - network.outputs(initial_weights, features)
-        outputs = outputs + self._intercept()
-        return to_host(outputs) if self.device else outputs
+        intercept = self._intercept()
+
+        def outputs_of(X):
+            features = network.features(self._network_rows(X))
+            outputs = network.outputs(weights, features)
+            if self.initial_output == "zero":
+                outputs = outputs - network.outputs(initial_weights, features)
+            outputs = outputs + intercept
+            return to_host(outputs) if self.device else outputs
+
+        chunks = [outputs_of(X[rows, :]) for rows in self._row_slices(X)]
+        return array_namespace(*chunks).concat(chunks, axis=0)
+
+    def _row_slices(self, X):
+        """Chunks of rows of about equal length, few enough to be normalised at a time."""
+        n_samples, n_features = X.shape
+        n_numbers = X.nnz if sparse.issparse(X) else n_samples * n_features
+        n_numbers = max(n_numbers, n_samples * self.n_components_)
+        n_chunks = -(-n_numbers // NUMBERS_AT_ONCE)
+        return gen_even_slices(n_samples, min(n_chunks, n_samples))
 
     def ntk(self, X, Y=None, *, at="fitted"):
         r"""Neural tangent kernel of the fitted network between rows.

@@ -19,7 +19,11 @@ from sklearn.model_selection import GridSearchCV, cross_validate, train_test_spl
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
+from sklearn_jlntk import (
+    JLFactorizedNTKClassifier,
+    JLFactorizedNTKRegressor,
+    _network_estimator,
+)
 from sklearn_jlntk._array_api import to_host
 from sklearn_jlntk.operators import SKETCHES
 
@@ -158,6 +162,35 @@ def test_predictions_do_not_depend_on_the_order_of_rows(factorization):
     straight = model.fit(X, y).predict(X)
     shuffled = clone(model).fit(X[order], y[order]).predict(X)
     assert_close(shuffled, straight, rtol=1e-9)
+
+
+@pytest.mark.parametrize("to_input", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("n_outputs", [None, 3])
+def test_predictions_in_chunks_are_those_at_once(monkeypatch, n_outputs, to_input):
+    X, y = data(n_outputs=n_outputs)
+    model = regressor(factorization="bc").fit(X, y)
+    at_once = model.predict(to_input(X))
+    monkeypatch.setattr(_network_estimator, "NUMBERS_AT_ONCE", 70)
+    assert_close(model.predict(to_input(X)), at_once, rtol=1e-12)
+    assert_close(model.predict(to_input(X[:1])), at_once[:1], rtol=1e-12)
+
+
+def test_memory_of_a_prediction_does_not_grow_with_its_rows(monkeypatch):
+    import tracemalloc
+
+    X, y = data()
+    model = regressor(factorization="bc").fit(X, y)
+    monkeypatch.setattr(_network_estimator, "NUMBERS_AT_ONCE", 2**12)
+    many = np.tile(X, (500, 1))
+    model.predict(X)  # what is imported at the first use is not meant
+    tracemalloc.start()
+    predictions = model.predict(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Twice the predictions, chunks and their concatenation, beside one block of neurons
+    # and samples.
+    assert peak < 2 * predictions.nbytes + 2**20
+    assert 2 * predictions.nbytes + 2**20 < many.nbytes
 
 
 def test_same_seed_gives_the_same_model_in_every_namespace(factorization, xp):
