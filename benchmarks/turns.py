@@ -13,3 +13,32 @@ def medians(calls, n_rounds):
             call()
             seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(times[1:]) for name, times in seconds.items()}
+
+
+def calls_that_run(makers, problem):
+    """Named calls for a problem; those that miss a library or a compiler are named."""
+    calls = {}
+    for name, make in makers.items():
+        try:
+            call = make(problem)
+            call()
+        except (ImportError, RuntimeError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"{name} is left out: {reason}", flush=True)
+        else:
+            calls[name] = call
+    return calls
+
+
+def table(names, lines):
+    """Markdown table of these column names and lists of cells."""
+    rows = [names, ["---"] * len(names), *lines]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def ratios(seconds, own, names):
+    """Cells: how many times as long as `own` the others take, a dash where one is not."""
+    return [
+        f"{seconds[name] / seconds[own]:.2f} x" if name in seconds else "-"
+        for name in names
+    ]
