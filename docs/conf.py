@@ -19,7 +19,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
@@ -43,6 +45,7 @@ html_sidebars = {
     "index": [],
     "reference": [],
     "paper_to_code": [],
+    "notation": [],
     "auto_examples/*": [],  # code needs the room
 }
 
@@ -51,6 +54,11 @@ autosummary_generate = True
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # types are in the docstrings, with shapes
 numpydoc_show_class_members = False  # the template of a class shows them in full
+
+plot_formats = ["svg"]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
