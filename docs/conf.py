@@ -46,6 +46,9 @@ html_sidebars = {
     "reference": [],
     "paper_to_code": [],
     "notation": [],
+    "comparison": [],
+    "faq": [],
+    "add_an_operator": [],
     "auto_examples/*": [],  # code needs the room
 }
 
