@@ -8,12 +8,15 @@ of Ailon and Shit (2022), :math:`\lVert H(t) - H(0) \rVert_2 \le \lambda_0 / 4` 
 radius. :class:`~sklearn_jlntk.diagnostics.NTKMonitor` records both while a network is
 trained.
 
-Run with ``--full`` for 300 rows, up to 65536 neurons and 500 steps.
+Run with ``--full`` for 300 rows, up to 65536 neurons and 500 steps; :doc:`/full_runs`
+keeps what that drew and printed.
 """
 
 import sys
 
 import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
 from sklearn.datasets import load_digits
 
 from sklearn_jlntk import JLFactorizedNTKClassifier
@@ -32,7 +35,12 @@ def monitored(width):
     """Monitor of a BC network of that width, trained."""
     monitor = NTKMonitor()
     JLFactorizedNTKClassifier(
-        width=width, max_iter=max_iter, tol=None, normalize="unit", random_state=0
+        width=width,
+        n_components=32,  # of 64 pixels
+        max_iter=max_iter,
+        tol=None,
+        normalize="unit",
+        random_state=0,
     ).set_callbacks(monitor).fit(X, y)
     return monitor
 
@@ -61,11 +69,28 @@ for (width, monitor), ax in zip(monitors.items(), axes, strict=True):
 # --------------------------
 #
 # The share of gates that are open where they were closed, or closed where they were open,
-# falls with the width, and so do the movement of a neuron and the drift.
+# falls with the width, and so do the movement of a neuron and the drift. Grey is
+# :math:`m^{-1/2}`.
+
+rows = {width: pd.DataFrame(monitors[width].get_logs()).iloc[-1] for width in widths}
+shown = {
+    "flipped_gates": "share of flipped gates",
+    "neuron_movement": r"$\max_r \|W_r(T) - W_r(0)\|$",
+    "drift": r"$\|H(T) - H(0)\|_2$",
+}
+_, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
+for (name, text), ax in zip(shown.items(), axes, strict=True):
+    values = [rows[width][name] for width in widths]
+    ax.loglog(widths, values, "ko-", base=10)
+    ax.loglog(widths, values[0] * (widths[0] / np.array(widths)) ** 0.5, color="0.6")
+    ax.set(xlabel="width m", ylabel=text)
+    ax.set_xticks(widths, widths)
+    ax.set_xticks([], minor=True)
+
+# %%
 
 print(f"{'m':>6} {'drift':>8} {'lambda_min':>11} {'flipped':>8} {'movement':>9}")
-for width, monitor in monitors.items():
-    last = monitor.get_logs().iloc[-1]
+for width, last in rows.items():
     print(
         f"{width:>6} {last['drift']:>8.3f} {last['lambda_min']:>11.4f} "
         f"{last['flipped_gates']:>8.2%} {last['neuron_movement']:>9.3f}"

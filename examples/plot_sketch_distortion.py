@@ -8,7 +8,8 @@ signs and a fixed transform, and rows with structure could meet the transform ha
 smooth rows, rows that repeat with a period, rows of a single entry. Here is every sketch
 of the package on all of them.
 
-Run with ``--full`` for longer rows and more draws.
+Run with ``--full`` for rows four times as long and 2000 draws; :doc:`/full_runs` keeps what
+that drew and printed.
 """
 
 import sys
