@@ -5,6 +5,7 @@ mean. Here the network is drawn and trained on real targets.
 """
 
 import warnings
+from functools import cache
 from types import SimpleNamespace
 
 from sklearn.base import is_classifier
@@ -17,7 +18,6 @@ from sklearn_jlntk._array_api import (
     at_hand,
     from_host,
     host_or_cuda,
-    prototype,
     to_floats,
     to_host,
 )
@@ -26,12 +26,14 @@ from sklearn_jlntk._network_estimator import NetworkEstimator
 from sklearn_jlntk._sizes import resolve_sizes
 from sklearn_jlntk._training import (
     EarlyStopping,
+    Extent,
     Samples,
+    Start,
     StepTasks,
     hold_out,
     steps_ahead,
 )
-from sklearn_jlntk._validation import move_beside, normalize_rows
+from sklearn_jlntk._validation import move_beside
 from sklearn_jlntk.diagnostics import NTKReport
 from sklearn_jlntk.gradient_descent import (
     DescentStatus,
@@ -50,20 +52,44 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         `y` is what the user gave, for the callbacks; `resume` goes on from the fitted
         weights; `warn` says whether running out of steps is worth a warning.
         """
-        rows = normalize_rows(host_or_cuda(X, self.device), self.normalize)
-        targets, sample_weight = (
-            None if a is None else host_or_cuda(a, self.device)
-            for a in (targets, sample_weight)
-        )
+        rows, targets, sample_weight = self._where_computed(X, targets, sample_weight)
         start = self._resume if resume else self._draw_start
-        network, initial_weights, weights = start(rows, targets, sample_weight)
+        network, initial_weights, weights = start(
+            Extent.of(rows, targets, sample_weight)
+        )
         samples, intercept = self._samples(
             network, initial_weights, rows, targets, sample_weight
         )
         judge = None
         if self.early_stopping:
-            samples, judge = self._held_out_judge(network, initial_weights, samples, y)
-        learning_rate, curvature = self._step_size(network, initial_weights, samples)
+            samples, held_out = hold_out(samples, **self._held_out(y))
+            judge = self._judge_of(network, initial_weights, [held_out])
+
+        def value_and_gradient(B):
+            return network.value_and_gradient(
+                B, *samples, alpha=self.alpha, anchor=initial_weights
+            )
+
+        return self._descend(
+            Start(network, initial_weights, weights, intercept),
+            value_and_gradient,
+            self._step_size(network, initial_weights, samples),
+            data=(X, y, sample_weight),
+            judge=judge,
+            resume=resume,
+            warn=warn,
+        )
+
+    def _descend(
+        self, start, value_and_gradient, step_size, *, data, judge, resume, warn
+    ):
+        """Descend, tell the callbacks of it, and set the fitted attributes at the end.
+
+        `step_size` is the learning rate and a function of the largest curvature at the
+        start; `data` is X, y and sample_weight as the callbacks are to see them.
+        """
+        network, initial_weights, weights, intercept = start
+        learning_rate, curvature = step_size
         previous = self.loss_curve_[:-1] if resume else []
 
         def fitted_attributes(weights, losses):
@@ -74,7 +100,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                 "input_projection_": network.input_projection,
                 "hidden_expansion_": network.hidden_expansion,
                 "output_signs_": network.output_signs,
-                "intercept_": intercept if targets.ndim > 1 else float(intercept),
+                "intercept_": intercept if intercept.ndim else float(intercept),
                 "learning_rate_": learning_rate,
                 "loss_curve_": curve,
                 "n_iter_": len(curve) - 1,
@@ -86,12 +112,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                 attributes["best_validation_score_"] = judge.best_score
             return self._beside_caller(attributes)
 
-        def value_and_gradient(B):
-            return network.value_and_gradient(
-                B, *samples, alpha=self.alpha, anchor=initial_weights
-            )
-
-        tasks = StepTasks(self, X, y, sample_weight, fitted_attributes, judge)
+        tasks = StepTasks(self, *data, fitted_attributes, judge)
         result = gradient_descent(
             value_and_gradient,
             weights,
@@ -177,39 +198,47 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
             targets = targets + network.outputs(initial_weights, features)
         return Samples(features, targets, sample_weight), intercept
 
-    def _held_out_judge(self, network, initial_weights, samples, y):
-        """Samples left to train on, and the judge that holds the others."""
-        samples, held_out = hold_out(
-            samples,
-            self.validation_fraction,
-            random_state=self.random_state,
-            stratify=to_host(y) if is_classifier(self) else None,
+    def _targets(self, X, y):
+        """Real targets beside X; a classifier makes them of labels."""
+        return move_beside(X, y)
+
+    def _where_computed(self, X, targets, sample_weight):
+        """Normalised rows, targets and weights, where the network computes."""
+        return self._network_rows(X), *(
+            None if a is None else host_or_cuda(a, self.device)
+            for a in (targets, sample_weight)
         )
-        judge = EarlyStopping(
+
+    def _held_out(self, y):
+        """Arguments of `hold_out`."""
+        return {
+            "fraction": self.validation_fraction,
+            "random_state": self.random_state,
+            "stratify": to_host(y) if is_classifier(self) else None,
+        }
+
+    def _judge_of(self, network, initial_weights, held_out):
+        """Judge that holds the chunks of held-out samples."""
+        return EarlyStopping(
             network,
             initial_weights,
             held_out,
             tol=self.tol or 0.0,
             n_iter_no_change=self.n_iter_no_change,
         )
-        return samples, judge
 
-    def _draw_start(self, rows, targets, sample_weight):
+    def _draw_start(self, extent):
         """Freshly drawn network, initial weights, and these again to start from."""
-        n_samples = rows.shape[0]
-        if sample_weight is not None:
-            # Sizes see the sum of the weights, so that a weight of two is a repeated row.
-            n_samples = round(float(array_namespace(sample_weight).sum(sample_weight)))
-        sizes = resolve_sizes(self, rows.shape[1], n_samples)
-        like = prototype(targets)
-        network, rng = draw_network(self, sizes, targets.shape[1:], like=like)
+        sizes = resolve_sizes(self, extent.n_inputs, extent.total_weight)
+        like = extent.like
+        network, rng = draw_network(self, sizes, extent.output_shape, like=like)
         shape = (sizes.effective_width, sizes.n_components)
         weights = from_host(rng.standard_normal(shape), like, like.dtype)
         n_weights = weights.shape[0] * weights.shape[1]
-        if n_weights < rows.shape[0]:
+        if n_weights < extent.n_rows:
             warnings.warn(
                 f"{weights.shape[0]} x {weights.shape[1]} = {n_weights} trained weights "
-                f"are fewer than the {rows.shape[0]} samples: H(t) has rank {n_weights} "
+                f"are fewer than the {extent.n_rows} samples: H(t) has rank {n_weights} "
                 "at the most, its smallest eigenvalue is 0 and the loss stalls above 0. "
                 "Increase effective_width or n_components for the theorems to apply.",
                 UserWarning,
@@ -217,9 +246,9 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
             )
         return network, weights, weights
 
-    def _resume(self, rows, targets, sample_weight):
+    def _resume(self, extent):
         """The fitted network, its initial weights, and the weights to go on from."""
-        asked = {"width": self.width, "n_outputs": (*targets.shape[1:], 1)[0]}
+        asked = {"width": self.width, "n_outputs": (*extent.output_shape, 1)[0]}
         if self.n_components != "auto" and self.factorization != "dense":
             asked["n_components"] = self.n_components
         if self.effective_width != "auto" and self.factorization == "abc":
@@ -251,32 +280,48 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         return xp.sum(column * targets, axis=0) / xp.sum(sample_weight)
 
     def _step_size(self, network, initial_weights, samples):
-        """Learning rate, and the largest curvature of the loss at the start."""
-        features, _, sample_weight = samples
-        xp = array_namespace(features)
-        u = network.outputs(initial_weights, features)
-        scale = xp.ones_like(u)
-        if sample_weight is not None:
-            scale = scale * xp.reshape(
-                xp.sqrt(sample_weight), (-1,) + (1,) * (u.ndim - 1)
-            )
+        """Learning rate, and a function of the largest curvature at the start."""
 
-        product = network.tangent_kernel_product(initial_weights, features)
-        # The outputs at the start are a generic vector that follows the rows: it makes
-        # the answer independent of their order, and of whether they repeat or weigh.
-        curvature = largest_eigenvalue(lambda s: scale * product(scale * s), scale * u)
-        curvature = curvature + self.alpha
+        def curvature():
+            features, _, sample_weight = samples
+            xp = array_namespace(features)
+            u = network.outputs(initial_weights, features)
+            scale = xp.ones_like(u)
+            if sample_weight is not None:
+                scale = scale * xp.reshape(
+                    xp.sqrt(sample_weight), (-1,) + (1,) * (u.ndim - 1)
+                )
+
+            product = network.tangent_kernel_product(initial_weights, features)
+            # The outputs at the start are a generic vector that follows the rows: it
+            # makes the answer independent of their order, and of whether they repeat or
+            # weigh.
+            return largest_eigenvalue(lambda s: scale * product(scale * s), scale * u)
+
+        return self._rate_and_curvature(network, curvature, lambda: samples)
+
+    def _rate_and_curvature(self, network, curvature, samples):
+        """Learning rate, and a function of the largest curvature of the loss.
+
+        `curvature` gives that without the penalty, at a cost of many steps, and is called
+        only where it is needed; `samples` gives all samples in memory.
+        """
+
+        @cache
+        def penalized():
+            return curvature() + self.alpha
+
         if self.learning_rate == "theory":
-            return self._rate_of_theorem(network, features, sample_weight), curvature
+            return self._rate_of_theorem(network, samples()), penalized
         if self.learning_rate == "auto":
-            return (1 / curvature if curvature > 0 else 1.0), curvature
-        return float(self.learning_rate), curvature
+            return (1 / penalized() if penalized() > 0 else 1.0), penalized
+        return float(self.learning_rate), penalized
 
-    def _rate_of_theorem(self, network, features, sample_weight):
+    def _rate_of_theorem(self, network, samples):
         """Learning rate of the convergence theorem of this factorisation."""
-        H = infinite_width_ntk(network, features=features)
+        H = infinite_width_ntk(network, features=samples.features)
         lambda_0 = float(smallest_eigenvalue(H))
-        xp, n_samples = array_namespace(H), features.shape[1]
+        xp, n_samples = array_namespace(H), H.shape[0]
         rounding = n_samples * float(xp.finfo(H.dtype).eps) * float(xp.max(H))
         if lambda_0 <= rounding:
             raise ValueError(
@@ -284,8 +329,8 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                 f"{lambda_0:.3g} on these rows: some are zero, repeated or parallel. "
                 "Remove them, or use learning_rate='auto'."
             )
-        if sample_weight is not None:
-            n_samples = float(xp.sum(sample_weight))
+        if samples.sample_weight is not None:
+            n_samples = float(xp.sum(samples.sample_weight))
         return theory.learning_rate(
             lambda_0, n_samples, factorization=self.factorization
         )
@@ -294,7 +339,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         """Error, warning or silence for the way the descent ended."""
         status = result.status
         if status is DescentStatus.DIVERGED:
-            limit = 2 / curvature if curvature > 0 else float("inf")
+            limit = 2 / curvature() if curvature() > 0 else float("inf")
             raise ValueError(
                 f"Gradient descent diverged within {result.n_iter} steps at learning_rate="
                 f"{learning_rate:.4g}. It contracts below 2 / lambda_max = {limit:.4g}, "
@@ -305,5 +350,5 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
             warnings.warn(
                 f"Stopped after max_iter={self.max_iter} steps. {status.value}",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )

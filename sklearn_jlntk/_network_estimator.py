@@ -20,11 +20,13 @@ from sklearn_jlntk._validation import (
     StrOptions,
     check_same_namespace,
     normalize_rows,
+    take_rows,
     validate_rows,
 )
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import empirical_ntk, infinite_width_ntk, smallest_eigenvalue
 from sklearn_jlntk.operators import SKETCHES
+from sklearn_jlntk.out_of_core import RowChunks
 
 # Numbers of normalised rows, or of their features, that a prediction holds at a time.
 NUMBERS_AT_ONCE = 2**22
@@ -149,8 +151,14 @@ class NetworkEstimator(BaseEstimator):
         check_same_namespace(X, self, attribute="weights_", method=method)
         return validate_rows(self, X, reset=False)
 
-    def _network_rows(self, X):
-        """Checked rows as the network sees them, where it computes."""
+    def _network_rows(self, X, indices=None):
+        """Checked rows as the network sees them, where it computes; or some of them."""
+        if isinstance(X, RowChunks):
+            X = validate_rows(
+                self, X if indices is None else X.take(indices), reset=False
+            )
+        elif indices is not None:
+            X = take_rows(X, indices)
         return normalize_rows(host_or_cuda(X, at_hand(self.device)), self.normalize)
 
     def _raw_outputs(self, X, method):

@@ -4,11 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from queue import SimpleQueue
 
+from sklearn.utils import gen_even_slices
 from threadpoolctl import ThreadpoolController
 
 from sklearn_jlntk._array_api import is_numpy_array
 
-__all__ = ["map_blocks", "map_on_threads", "n_blas_threads"]
+__all__ = ["map_blocks", "map_on_threads", "map_shares", "n_blas_threads"]
 
 # Numbers worked on from which threads gain more than it takes to start them.
 _LEAST_FOR_THREADS = 2**20
@@ -67,3 +68,17 @@ def map_blocks(work, blocks, Y, width):
         n_threads = 1
     with _blas().limit(limits=1):
         return map_on_threads(work, list(blocks), n_threads=n_threads)
+
+
+def map_shares(work, n_samples, like):
+    """Results of `work(columns)` for equal shares of many samples, one on each thread.
+
+    Threads that work on samples of their own meet once; those that share the neurons of a
+    network meet for every tile of samples, which costs the more the narrower it is.
+    """
+    n_threads = (n_blas_threads() or 1) if is_numpy_array(like) else 1
+    shares = list(gen_even_slices(n_samples, min(n_threads, n_samples)))
+    if len(shares) == 1:
+        return [work(shares[0])]
+    with _blas().limit(limits=1):
+        return map_on_threads(work, shares, n_threads=n_threads)

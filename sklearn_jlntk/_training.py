@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from sklearn_jlntk._array_api import array_namespace, from_host, is_queued
+from sklearn_jlntk._array_api import array_namespace, from_host, is_queued, prototype
 
 # Steps whose losses are read together where reading waits, and numbers that their
 # weights may take up: where these are many, a step is long and a read is nothing.
@@ -20,12 +20,50 @@ def steps_ahead(weights):
     return min(_AHEAD, max(1, _NUMBERS_AHEAD // n_numbers))
 
 
+class Extent(NamedTuple):
+    """What a network is drawn from: how many samples there are, and what they look like."""
+
+    n_rows: int
+    n_inputs: int
+    total_weight: int
+    output_shape: tuple
+    like: object
+
+    @classmethod
+    def of(cls, rows, targets, sample_weight):
+        """Extent of samples in memory."""
+        n_rows, n_inputs = rows.shape
+        total = n_rows
+        if sample_weight is not None:
+            # Sizes see the sum of the weights, so that a weight of two is a repeated row.
+            total = round(float(array_namespace(sample_weight).sum(sample_weight)))
+        return cls(n_rows, n_inputs, total, targets.shape[1:], prototype(targets))
+
+
+class Start(NamedTuple):
+    """Where a descent begins: network, B(0), the weights to go on from, the intercept."""
+
+    network: object
+    initial_weights: object
+    weights: object
+    intercept: object
+
+
 class Samples(NamedTuple):
     """What a network is trained on: features (l, n), targets (n, ...), weights or None."""
 
     features: object
     targets: object
     sample_weight: object
+
+    def share(self, part):
+        """The samples of a slice, without a copy."""
+        targets, sample_weight = self.targets, self.sample_weight
+        return Samples(
+            self.features[:, part],
+            targets[part, ...],
+            None if sample_weight is None else sample_weight[part],
+        )
 
     def take(self, indices):
         """The samples of the given host indices."""
@@ -42,20 +80,30 @@ class Samples(NamedTuple):
 
 def hold_out(samples, fraction, *, random_state, stratify=None):
     """Samples to train on and samples to judge by, a share `fraction` of them."""
-    train, held_out = train_test_split(
-        np.arange(samples.features.shape[1]),
-        test_size=fraction,
+    train, held_out = split_indices(
+        samples.features.shape[1],
+        fraction,
         random_state=random_state,
         stratify=stratify,
     )
     return samples.take(train), samples.take(held_out)
 
 
+def split_indices(n_samples, fraction, *, random_state, stratify=None):
+    """Host indices of the samples to train on, and of a share `fraction` to judge by."""
+    return train_test_split(
+        np.arange(n_samples),
+        test_size=fraction,
+        random_state=random_state,
+        stratify=stratify,
+    )
+
+
 class EarlyStopping:
     """Judge on held-out samples: keeps the best weights, says when they get no better.
 
     The score is 1 for a perfect fit and 0 for the outputs at the initial weights; it is R^2
-    where these outputs are zero, the intercept alone.
+    where these outputs are zero, the intercept alone. The held-out samples come in chunks.
     """
 
     def __init__(self, network, initial_weights, held_out, *, tol, n_iter_no_change):
@@ -71,13 +119,15 @@ class EarlyStopping:
 
     def _error(self, weights):
         """Weighted sum of squared residuals on the held-out samples."""
-        features, targets, sample_weight = self.held_out
-        residuals = targets - self.network.outputs(weights, features)
-        xp = array_namespace(residuals)
-        squares = xp.reshape(residuals**2, (residuals.shape[0], -1))
-        if sample_weight is not None:
-            squares = squares * sample_weight[:, None]
-        return float(xp.sum(squares))
+        error = 0.0
+        for features, targets, sample_weight in self.held_out:
+            residuals = targets - self.network.outputs(weights, features)
+            xp = array_namespace(residuals)
+            squares = xp.reshape(residuals**2, (residuals.shape[0], -1))
+            if sample_weight is not None:
+                squares = squares * sample_weight[:, None]
+            error += float(xp.sum(squares))
+        return error
 
     def judge(self, weights):
         """Score the weights; whether `n_iter_no_change` steps brought no better ones."""

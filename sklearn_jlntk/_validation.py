@@ -23,7 +23,14 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklearn_jlntk._array_api import array_namespace, device, host_or_cuda, to_host
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    device,
+    from_host,
+    host_or_cuda,
+    to_host,
+)
+from sklearn_jlntk.out_of_core import RowChunks, in_memory, row_chunks
 
 __all__ = [
     "NORMALIZATIONS",
@@ -34,8 +41,10 @@ __all__ = [
     "move_beside",
     "normalize_rows",
     "take_labels",
+    "take_rows",
     "to_host",
     "unchanged_on_error",
+    "validate_chunk",
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
@@ -73,9 +82,33 @@ def validate_rows(estimator, X, *, reset):
     X : array or CSR of shape (n_samples, n_features)
         Finite, float32 where it was float32, else float64.
     """
+    X = X[:] if isinstance(X, RowChunks) else X
     return validate_data(
         estimator, X, accept_sparse="csr", dtype=_float_dtypes(X), reset=reset
     )
+
+
+def validate_chunk(estimator, X, part, *, reset=False):
+    """Checked rows of a chunk; an error names those that it is about.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its `n_features_in_` and `feature_names_in_` are set or checked.
+    X : RowChunks of shape (n_samples, n_features)
+        Rows that are not in memory.
+    part : slice
+        The chunk.
+    reset : bool, default=False
+        Whether this sets what later calls are checked against.
+
+    Returns
+    -------
+    X : array or CSR of shape (n_rows, n_features)
+        Finite, float32 where it was float32, else float64.
+    """
+    with X.naming_rows(part):
+        return validate_rows(estimator, X[part], reset=reset)
 
 
 def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True):
@@ -103,26 +136,40 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
     sample_weight : array of shape (n_samples,) or None
         Weights; None means one for each row.
     """
-    xp, _, device_ = get_namespace_and_device(X)
-    y, sample_weight = _move_to_rows((y, sample_weight), xp, device_)
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        dtype=_float_dtypes(X),
-        multi_output=True,
-        y_numeric=True,
-        ensure_min_samples=2,
-        reset=reset,
-    )
-    xp = array_namespace(y)
-    y = xp.astype(y, X.dtype, copy=False)
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+    X, y, sample_weight = row_chunks(X), in_memory(y), in_memory(sample_weight)
+    target_checks = {"multi_output": True, "y_numeric": True}
+    if isinstance(X, RowChunks):
+        rows = validate_chunk(estimator, X, X.slices[0], reset=reset)
+        y = validate_data(estimator, y=y, reset=reset, **target_checks)
+        check_consistent_length(X, y)
+    else:
+        xp, _, device_ = get_namespace_and_device(X)
+        y, sample_weight = _move_to_rows((y, sample_weight), xp, device_)
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=_float_dtypes(X),
+            ensure_min_samples=2,
+            reset=reset,
+            **target_checks,
         )
-    return X, y, sample_weight
+        rows = X
+    xp = array_namespace(y)
+    y = xp.astype(y, rows.dtype, copy=False)
+    return X, y, _checked_weights(sample_weight, X, rows)
+
+
+def _checked_weights(sample_weight, X, rows):
+    """Weights in the dtype of the rows, one for each row of X; None stays None."""
+    if sample_weight is None:
+        return None
+    if isinstance(X, RowChunks):
+        X = np.broadcast_to(rows.dtype.type(0), X.shape[0])
+    return _check_sample_weight(
+        sample_weight, X, dtype=rows.dtype, ensure_non_negative=True
+    )
 
 
 def _move_to_rows(arrays, xp, device_):
@@ -161,18 +208,18 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
     if y is None:
         # Asked for without y, validate_data says so in scikit-learn's words.
         validate_data(estimator, X, y, accept_sparse="csr", reset=reset)
-    xp, _, device_ = get_namespace_and_device(X)
-    (sample_weight,) = _move_to_rows((sample_weight,), xp, device_)
-    X = validate_rows(estimator, X, reset=reset)
+    X, y, sample_weight = row_chunks(X), in_memory(y), in_memory(sample_weight)
+    if isinstance(X, RowChunks):
+        rows, y = validate_chunk(estimator, X, X.slices[0], reset=reset), to_host(y)
+    else:
+        xp, _, device_ = get_namespace_and_device(X)
+        (sample_weight,) = _move_to_rows((sample_weight,), xp, device_)
+        rows = X = validate_rows(estimator, X, reset=reset)
     y = column_or_1d(y, warn=True)
     assert_all_finite(y, input_name="y")
     check_consistent_length(X, y)
     check_classification_targets(y)
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(
-            sample_weight, X, dtype=X.dtype, ensure_non_negative=True
-        )
-    return X, y, sample_weight
+    return X, y, _checked_weights(sample_weight, X, rows)
 
 
 def move_beside(X, array):
@@ -189,6 +236,13 @@ def take_labels(classes, indices):
     )
     is_text = to_host(classes).dtype.kind in "OSU"
     return labels if is_text else move_beside(indices, labels)
+
+
+def take_rows(X, indices):
+    """Rows of the given host indices, of an array or of CSR."""
+    if sparse.issparse(X):
+        return X[indices]
+    return array_namespace(X).take(X, from_host(indices, X), axis=0)
 
 
 def normalize_rows(X, normalize):

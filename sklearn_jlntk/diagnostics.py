@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.callback import ScoringMonitor
 
 from sklearn_jlntk import theory
-from sklearn_jlntk._array_api import array_namespace, from_host
 from sklearn_jlntk._kernel_drift import KernelDrift
 from sklearn_jlntk._report import NTKReport
 
@@ -225,8 +224,7 @@ class _Run:
         if not self.kernel:
             self.drift = KernelDrift(network, self.initial_weights, None)
             return
-        features = network.features(fitted._network_rows(X))
-        n_samples = features.shape[1]
+        n_samples, followed = X.shape[0], None
         if n_samples > monitor.max_samples:
             warnings.warn(
                 f"NTKMonitor forms H(t) on {monitor.max_samples} of the {n_samples} rows, "
@@ -235,7 +233,8 @@ class _Run:
                 UserWarning,
                 stacklevel=2,
             )
-            features = _evenly_spaced(features, monitor.max_samples)
+            followed = np.arange(monitor.max_samples) * n_samples // monitor.max_samples
+        features = network.features(fitted._network_rows(X, followed))
         self.drift = KernelDrift(network, self.initial_weights, features)
         self.has_bound = (
             features.shape[1] == n_samples
@@ -275,10 +274,3 @@ class _Run:
             "lambda_0": self.drift.lambda_0,
             "bound": bound,
         }
-
-
-def _evenly_spaced(features, n_samples):  # (l, n) -> (l, n_samples)
-    """Columns at even distances, the first one among them."""
-    xp = array_namespace(features)
-    chosen = np.arange(n_samples) * features.shape[1] // n_samples
-    return xp.take(features, from_host(chosen, features), axis=1)

@@ -5,7 +5,7 @@ from sklearn.callback import with_callbacks
 from sklearn.preprocessing import LabelBinarizer
 
 from sklearn_jlntk._array_api import array_namespace
-from sklearn_jlntk._factorized_estimator import FactorizedEstimator
+from sklearn_jlntk._chunked_estimator import ChunkedEstimator
 from sklearn_jlntk._validation import (
     move_beside,
     take_labels,
@@ -17,7 +17,7 @@ from sklearn_jlntk._validation import (
 __all__ = ["JLFactorizedNTKClassifier", "JLFactorizedNTKRegressor"]
 
 
-class JLFactorizedNTKRegressor(RegressorMixin, FactorizedEstimator):
+class JLFactorizedNTKRegressor(RegressorMixin, ChunkedEstimator):
     r"""Regression by a wide two-layer ReLU network with a factorised first layer.
 
     The network :math:`u(x) = v^T \max(A B C x, 0) / \sqrt m` of Ailon and Shit [1]_, with
@@ -212,7 +212,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, FactorizedEstimator):
             X, y, sample_weight = validate_rows_and_targets(
                 self, X, y, sample_weight, reset=not resume
             )
-            return self._train(X, y, sample_weight, y=y, resume=resume, warn=warn)
+            return self._train_on(X, y, sample_weight, resume=resume, warn=warn)
 
     def predict(self, X):
         """Predictions of the trained network.
@@ -227,7 +227,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, FactorizedEstimator):
         y : array of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in the namespace and dtype of X.
         """
-        return self._raw_outputs(X, "predict")
+        return self._by_chunks(X, self._raw_outputs, "predict")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -235,7 +235,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, FactorizedEstimator):
         return tags
 
 
-class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
+class JLFactorizedNTKClassifier(ClassifierMixin, ChunkedEstimator):
     r"""Classification by a wide two-layer ReLU network with a factorised first layer.
 
     The network of :class:`JLFactorizedNTKRegressor` [1]_, trained by the same gradient
@@ -395,8 +395,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
                 binarizer = LabelBinarizer(neg_label=-1, pos_label=1)
                 self._label_binarizer = binarizer.fit(y if classes is None else classes)
                 self.classes_ = binarizer.classes_
-            targets = self._targets(X, y)
-            return self._train(X, targets, sample_weight, y=y, resume=resume, warn=warn)
+            return self._train_on(X, y, sample_weight, resume=resume, warn=warn)
 
     def _targets(self, X, y):
         """Targets of -1 and +1 beside X: (n,) for two classes, else (n, n_classes)."""
@@ -423,7 +422,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
         scores : array of shape (n_samples,) or (n_samples, n_classes)
             Of one column, towards ``classes_[1]``, where there are two classes.
         """
-        return self._raw_outputs(X, "decision_function")
+        return self._by_chunks(X, self._raw_outputs, "decision_function")
 
     def predict(self, X):
         """Predicted labels, those of the largest output.
@@ -438,6 +437,10 @@ class JLFactorizedNTKClassifier(ClassifierMixin, FactorizedEstimator):
         y : array of shape (n_samples,)
             Labels, in the namespace of X; text stays in NumPy arrays.
         """
+        return self._by_chunks(X, self._predict_labels)
+
+    def _predict_labels(self, X):
+        """Labels of rows in memory."""
         scores = self._raw_outputs(X, "predict")
         xp = array_namespace(scores)
         if scores.ndim == 1:

@@ -17,7 +17,7 @@ ROOT = Path(sklearn_jlntk.__file__).parent
 
 # Lowest first. A module that is not here has no place yet, and fails the test.
 LAYERS = (
-    {"_array_api"},
+    {"_array_api", "out_of_core"},
     {"_threads", "_blocks"},
     {"_jit", "_cuda"},
     {"_tiles", "_spectrum"},
@@ -27,11 +27,12 @@ LAYERS = (
     {"_array_network", "_compiled_network", "_compiled_tiles"},
     {"network", "ntk", "gradient_descent", "theory"},
     {"_kernel_drift", "_drawing", "_training"},
-    {"_report"},
+    {"_report", "_chunked_samples"},
     {"diagnostics", "plotting"},
     {"_validation"},
     {"_kernel_estimator", "_network_estimator"},
     {"_factorized_estimator"},
+    {"_chunked_estimator"},
     {"random_projection", "kernels", "kernel_regression", "neural_network"},
     {"dask"},
     {"__init__"},

@@ -1,0 +1,125 @@
+"""Training samples of which a chunk at a time is in memory, and sums over them."""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from sklearn_jlntk._array_api import array_namespace, host_or_cuda, to_host
+from sklearn_jlntk._threads import map_shares
+from sklearn_jlntk._training import Samples, split_indices
+
+
+class ChunkedSamples:
+    """Training samples in chunks; each pass over them is a loop that loads them anew.
+
+    `parts` are the chunks as slices of the rows; `loaders` give the `Samples` of each.
+    `chosen`, a boolean for each row, leaves out those that are held out.
+    """
+
+    def __init__(self, parts, loaders, chosen=None):
+        self.parts = parts
+        self.loaders = loaders
+        self.chosen = chosen
+
+    def __iter__(self):
+        for part, load in zip(self.parts, self.loaders, strict=True):
+            if self.chosen is None:
+                yield load()
+                continue
+            indices = np.flatnonzero(self.chosen[part])
+            if indices.size:
+                yield load().take(indices)
+
+    def hold_out(self, fraction, *, random_state, stratify):
+        """Samples to train on and to judge by, those of `hold_out` in memory."""
+        n_samples = self.parts[-1].stop
+        _, held_out = split_indices(
+            n_samples, fraction, random_state=random_state, stratify=stratify
+        )
+        is_held_out = np.zeros(n_samples, dtype=bool)
+        is_held_out[held_out] = True
+        return (
+            ChunkedSamples(self.parts, self.loaders, ~is_held_out),
+            ChunkedSamples(self.parts, self.loaders, is_held_out),
+        )
+
+    def value_and_gradient(self, network, weights, *, alpha=0.0, anchor=None):
+        """Loss and its gradient in B, summed over the chunks."""
+        loss = gradient = 0.0
+        for samples in self:
+
+            def work(share, samples=samples):
+                return network.value_and_gradient(weights, *samples.share(share))
+
+            for value, slope in map_shares(work, samples.features.shape[1], weights):
+                loss, gradient = loss + value, gradient + slope
+        if alpha:
+            shift = weights - anchor
+            loss = loss + 0.5 * alpha * array_namespace(shift).sum(shift * shift)
+            gradient = gradient + alpha * shift
+        return loss, gradient
+
+    def curvature(self, network, weights, *, n_iter=16):
+        """Largest eigenvalue of the weighted kernel, one pass for each iteration.
+
+        These are the iterates of `largest_eigenvalue` on S J J^T S from S u, with S the
+        roots of the sample weights, seen in B: J^T S of one is sent to J^T S of the next
+        without an array of all samples. Their squared lengths are its Rayleigh quotients.
+        """
+        xp, curvature = array_namespace(weights), 0.0
+        direction = weights  # u is J B, by homogeneity
+        for _ in range(n_iter):
+            square = image = 0.0
+            for samples in self:
+
+                def work(share, samples=samples, direction=direction):
+                    features, _, w = samples.share(share)
+                    rates = network.jvp(weights, features, direction)
+                    weighted = rates if w is None else (w * rates.T).T
+                    return xp.sum(rates * weighted), network.vjp(
+                        weights, features, weighted
+                    )
+
+                for part, slope in map_shares(work, samples.features.shape[1], weights):
+                    square, image = square + float(part), image + slope
+            if square == 0 or not math.isfinite(square):
+                return curvature
+            direction = image / square**0.5
+            curvature = float(xp.sum(direction * direction))
+        return curvature
+
+    def joined(self):
+        """The samples in memory, all at once."""
+        chunks = list(self)
+        xp = array_namespace(chunks[0].features)
+        features, targets, weights = zip(*chunks, strict=True)
+        return Samples(
+            xp.concat(features, axis=1),
+            xp.concat(targets, axis=0),
+            None if weights[0] is None else xp.concat(weights, axis=0),
+        )
+
+
+def keeper(n_bytes, memory, scratch, device_):
+    """Function that keeps an array and gives a function that gives it back; or None.
+
+    In the scratch file if there is one, else in memory if all `n_bytes` may be there.
+    """
+    if scratch is not None:
+
+        def keep(array):
+            read = scratch.keep(to_host(array))
+            return lambda: host_or_cuda(read(), device_)
+
+        return keep
+    return keep_in_memory if n_bytes <= memory else None
+
+
+def keep_in_memory(array):
+    """Function that gives the array."""
+    return partial(_same, array)
+
+
+def _same(array):
+    return array

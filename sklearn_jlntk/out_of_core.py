@@ -1,0 +1,277 @@
+"""Rows that stay on disk: arrays larger than memory, read a chunk at a time.
+
+Full-batch gradient descent is a sum over rows. Rows that are read in chunks therefore
+train the same model, to rounding, as rows that lie in memory.
+"""
+
+import math
+import os
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["RowChunks"]
+
+# Bytes of rows that "auto" reads at a time.
+_CHUNK_BYTES = 2**25
+# Rows that an error names one by one.
+_MOST_ROWS_NAMED = 5
+
+
+class RowChunks:
+    """Rows of an array that is not in memory, as X for `fit` and `predict`.
+
+    The estimators read a :class:`numpy.memmap`, and any array that says how it is cut
+    into `chunks` (Dask, Zarr, HDF5), in this way by themselves. Wrap it to say how.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Anything with a `shape` and a `dtype` whose rows ``X[a:b]`` are an array or CSR.
+    chunk_rows : int or "auto", default="auto"
+        Rows held at a time. ``"auto"`` takes 32 MiB of them, or the chunks of X itself,
+        as many as that is.
+    scratch : path, default=None
+        File for what the network makes of the rows, :math:`C X^T` and the targets, during
+        `fit`. It must not exist and is removed afterwards.
+    memory : int, default=2**30
+        Most bytes of :math:`C X^T` that `fit` may keep in memory. Where it would be more,
+        and without `scratch`, rows are read and sketched again at every step.
+    transform : callable, default=None
+        Applied to the rows of a chunk as they are read, for instance the `transform`
+        method of a scaler fitted by its `partial_fit`. It must take rows one by one.
+
+    See Also
+    --------
+    sklearn_jlntk.JLFactorizedNTKRegressor : Takes such rows.
+
+    Notes
+    -----
+    With chunks of p rows, k x l trained weights and o outputs, `fit` holds about
+    ``3 p (d + l)`` numbers for the chunk, ``4 k l`` for the weights, the targets, ``n o``,
+    which the file takes with `scratch`, and y and the sample weights as they are given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_jlntk import JLFactorizedNTKRegressor
+    >>> from sklearn_jlntk.out_of_core import RowChunks
+    >>> X = np.random.default_rng(0).normal(size=(1000, 5))
+    >>> y = np.sin(X[:, 0])
+    >>> model = JLFactorizedNTKRegressor(width=64, max_iter=20, tol=None, random_state=0)
+    >>> in_chunks = model.fit(RowChunks(X, chunk_rows=300), y).predict(X)
+    >>> bool(np.allclose(in_chunks, model.fit(X, y).predict(X)))
+    True
+    """
+
+    def __init__(
+        self, X, *, chunk_rows="auto", scratch=None, memory=2**30, transform=None
+    ):
+        if len(getattr(X, "shape", ())) != 2 or not hasattr(X, "dtype"):
+            raise ValueError(
+                f"Rows are read from an array of two dimensions with shape and dtype; got "
+                f"{type(X).__name__} of shape {getattr(X, 'shape', 'unknown')}."
+            )
+        if math.isnan(X.shape[0]):
+            raise ValueError(
+                "X does not know how many rows its chunks have. Call "
+                "X.compute_chunk_sizes() first."
+            )
+        is_number = not isinstance(chunk_rows, str | float)
+        if chunk_rows != "auto" and not (is_number and chunk_rows >= 1):
+            raise ValueError(
+                f"chunk_rows={chunk_rows!r} is no number of rows; give 1 or more, or "
+                "'auto'."
+            )
+        self.X = X
+        self.chunk_rows = chunk_rows
+        self.scratch = scratch
+        self.memory = memory
+        self.transform = transform
+        self.slices = tuple(_slices(X, chunk_rows))
+
+    @property
+    def shape(self):
+        """Number of rows, and of columns after `transform`."""
+        return (
+            self.X.shape[0],
+            self[:1].shape[1] if self.transform else self.X.shape[1],
+        )
+
+    @property
+    def ndim(self):
+        """Two."""
+        return 2
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def __getitem__(self, part):
+        rows = self.X[part]
+        rows = rows if sparse.issparse(rows) else np.asarray(rows)
+        return rows if self.transform is None else self.transform(rows)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self[:], dtype=dtype)
+
+    def __repr__(self):
+        return (
+            f"RowChunks({type(self.X).__name__} of shape {self.X.shape} in "
+            f"{len(self.slices)} chunks)"
+        )
+
+    def take(self, indices):
+        """Rows of the given numbers.
+
+        Parameters
+        ----------
+        indices : array of shape (n_taken,)
+            Numbers of rows, in ascending order.
+
+        Returns
+        -------
+        rows : array of shape (n_taken, n_features)
+            In memory, read a chunk at a time.
+        """
+        bounds = np.searchsorted(indices, [part.stop for part in self.slices])
+        taken = [
+            self[part][chosen - part.start]
+            for part, chosen in zip(
+                self.slices, np.split(indices, bounds[:-1]), strict=True
+            )
+            if len(chosen)
+        ]
+        return (
+            sparse.vstack(taken) if sparse.issparse(taken[0]) else np.concatenate(taken)
+        )
+
+    @contextmanager
+    def naming_rows(self, part):
+        """Errors of what is done with a chunk, with the rows that they are about.
+
+        Parameters
+        ----------
+        part : slice
+            Rows of the chunk.
+
+        Yields
+        ------
+        None
+        """
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self._where(part)} of X: {error}") from error
+
+    def _where(self, part):
+        """Rows of a chunk that are not finite; all of them where none is to blame."""
+        rows, bad = self[part], ()
+        if isinstance(rows, np.ndarray) and rows.dtype.kind == "f" and rows.ndim == 2:
+            bad = part.start + np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        if len(bad) == 0:
+            return f"Rows {part.start} to {part.stop - 1}"
+        named = ", ".join(str(row) for row in bad[:_MOST_ROWS_NAMED])
+        more = len(bad) - _MOST_ROWS_NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        return f"Row{'s' if len(bad) > 1 else ''} {named}{rest}"
+
+
+def _slices(X, chunk_rows):
+    """Chunks as slices of rows, in order."""
+    n_rows, n_columns = X.shape
+    if chunk_rows != "auto":
+        stops = range(chunk_rows, n_rows, chunk_rows)
+    else:
+        most = max(1, _CHUNK_BYTES // (max(1, n_columns) * np.dtype(X.dtype).itemsize))
+        own = _own_stops(X)
+        stops = _grouped(own, most) if own else range(most, n_rows, most)
+    return [slice(a, b) for a, b in pairwise([0, *stops, n_rows])]
+
+
+def _own_stops(X):
+    """Where the chunks of an array that has some end, the last one included."""
+    chunks = getattr(X, "chunks", None)
+    if chunks is None:
+        return []
+    rows = chunks[0]
+    if isinstance(rows, int):
+        return [*range(rows, X.shape[0], rows), X.shape[0]]
+    return np.cumsum(rows).tolist()
+
+
+def _grouped(stops, most):
+    """Ends of neighbouring chunks joined up to `most` rows; none is cut."""
+    start, grouped = 0, []
+    for stop, following in pairwise(stops):
+        if following - start > most:
+            grouped.append(stop)
+            start = stop
+    return grouped
+
+
+def row_chunks(X):
+    """The rows in chunks, where X is not in memory and larger than one; else X."""
+    is_elsewhere = isinstance(X, np.memmap) or getattr(X, "chunks", None) is not None
+    if isinstance(X, RowChunks) or not is_elsewhere or len(X.shape) != 2:
+        return X
+    chunks = RowChunks(X)
+    return chunks if len(chunks.slices) > 1 else chunks[:]
+
+
+def in_memory(y):
+    """Targets or weights, read where they are kept in chunks."""
+    return y if getattr(y, "chunks", None) is None else np.asarray(y)
+
+
+class ScratchFile:
+    """Arrays in a file that is made by this object and removed by `close`.
+
+    Written and read by calls, not mapped: a full disk is then an error, not a crash, and
+    what was read does not stay resident.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        try:
+            self._file = self.path.open("x+b", buffering=0)
+        except FileExistsError as error:
+            raise FileExistsError(
+                f"scratch={os.fspath(path)!r} exists and would be overwritten. Remove it "
+                "or name another file."
+            ) from error
+
+    def keep(self, array):
+        """Write an array; gives a function that reads it."""
+        offset, shape, dtype = self._file.seek(0, os.SEEK_END), array.shape, array.dtype
+        _write_all(self._file, memoryview(np.ascontiguousarray(array)).cast("B"))
+
+        def read():
+            loaded = np.empty(shape, dtype)
+            self._file.seek(offset)
+            _read_all(self._file, memoryview(loaded).cast("B"))
+            return loaded
+
+        return read
+
+    def close(self):
+        """Remove the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _write_all(file, data):
+    """Write all bytes; one call may write fewer."""
+    while len(data):
+        data = data[file.write(data) :]
+
+
+def _read_all(file, data):
+    """Fill the buffer; one call may read fewer bytes."""
+    while len(data):
+        n_read = file.readinto(data)
+        if n_read == 0:
+            raise OSError("The scratch file has become shorter since it was written.")
+        data = data[n_read:]
