@@ -10,11 +10,16 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._array_api import from_host, prototype, to_host
-from sklearn_jlntk._chunked_samples import ChunkedSamples, keep_in_memory, keeper
+from sklearn_jlntk._chunked_samples import (
+    ChunkedSamples,
+    ScratchFile,
+    keep_in_memory,
+    keeper,
+)
 from sklearn_jlntk._factorized_estimator import FactorizedEstimator
 from sklearn_jlntk._training import Extent, Samples, Start
 from sklearn_jlntk._validation import validate_chunk
-from sklearn_jlntk.out_of_core import RowChunks, ScratchFile, row_chunks
+from sklearn_jlntk.out_of_core import RowChunks
 
 
 class ChunkedEstimator(FactorizedEstimator):
@@ -108,7 +113,7 @@ class ChunkedEstimator(FactorizedEstimator):
 
     def _by_chunks(self, X, outputs, *args):
         """`outputs` of the rows; one chunk after the other where X is not in memory."""
-        X = row_chunks(X)
+        X = RowChunks.wrap(X)
         if not isinstance(X, RowChunks):
             return outputs(X, *args)
         check_is_fitted(self, "weights_")

@@ -27,6 +27,7 @@ from sklearn_jlntk._sizes import resolve_sizes
 from sklearn_jlntk._training import (
     EarlyStopping,
     Extent,
+    Progress,
     Samples,
     Start,
     StepTasks,
@@ -90,10 +91,10 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         """
         network, initial_weights, weights, intercept = start
         learning_rate, curvature = step_size
-        previous = self.loss_curve_[:-1] if resume else []
+        earlier, losses, weights = self._progress(weights, judge, resume)
 
-        def fitted_attributes(weights, losses):
-            curve = previous + losses
+        def fitted_attributes(weights, losses, is_finished):
+            curve = earlier + losses
             attributes = {
                 "weights_": weights if judge is None else judge.best_weights,
                 "initial_weights_": initial_weights,
@@ -106,6 +107,9 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                 "n_iter_": len(curve) - 1,
                 "n_components_": weights.shape[1],
                 "effective_width_": weights.shape[0],
+                "_unfinished": None
+                if is_finished
+                else Progress(len(losses) - 1, weights),
             }
             if judge is not None:
                 attributes["validation_scores_"] = list(judge.scores)
@@ -113,23 +117,49 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
             return self._beside_caller(attributes)
 
         tasks = StepTasks(self, *data, fitted_attributes, judge)
-        result = gradient_descent(
-            value_and_gradient,
-            weights,
-            learning_rate=learning_rate,
-            max_iter=self.max_iter,
-            tol=self.tol if judge is None else None,
-            n_iter_no_change=self.n_iter_no_change,
-            on_step_begin=tasks.begin_step,
-            on_step_end=tasks.end_step,
-            n_ahead=steps_ahead(weights),
-            to_floats=to_floats,
-        )
+        try:
+            result = gradient_descent(
+                value_and_gradient,
+                weights,
+                learning_rate=learning_rate,
+                max_iter=self.max_iter,
+                tol=self.tol if judge is None else None,
+                n_iter_no_change=self.n_iter_no_change,
+                losses=losses,
+                on_step_begin=tasks.begin_step,
+                on_step_end=tasks.end_step,
+                n_ahead=steps_ahead(weights),
+                to_floats=to_floats,
+            )
+        except KeyboardInterrupt:
+            if tasks.latest is not None:
+                vars(self).update(tasks.latest())
+            raise
         self._judge_status(result, learning_rate, curvature, warn)
-        attributes = fitted_attributes(result.weights, result.losses)
+        attributes = fitted_attributes(result.weights, result.losses, True)
         vars(self).update(attributes)
         tasks.end_fit(attributes)
         return self
+
+    def _progress(self, weights, judge, resume):
+        """Losses of earlier fits, losses of the one to be finished, weights to start from.
+
+        A fit that was interrupted is the one to be finished; its steps count, and what it
+        had found on held-out samples is told to the judge.
+        """
+        if not resume:
+            return [], [], weights
+        unfinished = getattr(self, "_unfinished", None)
+        if unfinished is None:
+            return self.loss_curve_[:-1], self.loss_curve_[-1:], weights
+        if judge is not None:
+            judge.recall(self.validation_scores_, weights)
+        n_earlier = len(self.loss_curve_) - 1 - unfinished.n_steps
+        return (
+            self.loss_curve_[:n_earlier],
+            self.loss_curve_[n_earlier:],
+            _converted(unfinished.weights, lambda a: host_or_cuda(a, self.device)),
+        )
 
     def diagnose(self, X, y, *, delta=0.1):
         r"""Report on the theorems' quantities beside what the training did.

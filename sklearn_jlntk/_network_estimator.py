@@ -267,7 +267,9 @@ class NetworkEstimator(BaseEstimator):
 
 
 def _converted(value, converter):
-    """An array or an operator, its arrays passed through the converter."""
+    """An array, an operator or a tuple, its arrays passed through the converter."""
+    if isinstance(value, tuple):
+        return type(value)(*(_converted(item, converter) for item in value))
     if hasattr(value, "__sklearn_array_api_convert__"):
         return value.__sklearn_array_api_convert__(converter)
     return converter(value) if is_array(value) else value

@@ -1,5 +1,6 @@
 """Parts of a training run: the samples, the held-out judge, scikit-learn's callbacks."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,13 @@ class Start(NamedTuple):
     initial_weights: object
     weights: object
     intercept: object
+
+
+class Progress(NamedTuple):
+    """A fit that is not finished: steps taken in it, and the weights after the last."""
+
+    n_steps: int
+    weights: object
 
 
 class Samples(NamedTuple):
@@ -133,6 +141,15 @@ class EarlyStopping:
         """Score the weights; whether `n_iter_no_change` steps brought no better ones."""
         error = self._error(weights)
         score = 1 - error / self._first_error if self._first_error > 0 else -error
+        return self._note(score, weights)
+
+    def recall(self, scores, best_weights):
+        """Take over the scores of an interrupted training and the best weights in it."""
+        for score in scores:
+            self._note(score, best_weights)
+
+    def _note(self, score, weights):
+        """Keep a score, and the weights if it is the best one."""
         self.scores.append(score)
         improved = score > self.best_score + self.tol
         self._without_change = 0 if improved else self._without_change + 1
@@ -153,6 +170,7 @@ class StepTasks:
             max_subtasks=estimator.max_iter
         ).call_on_fit_task_begin(estimator=estimator, **self.data)
         self._step_task = None
+        self.latest = None
 
     def begin_step(self):
         """Open the task of the next step."""
@@ -162,10 +180,10 @@ class StepTasks:
     def end_step(self, weights, losses):
         """Close the task of this step; whether the judge or a callback asks to stop."""
         enough = self.judge is not None and self.judge.judge(weights)
+        # The list grows with the next step; an interrupt asks for the model of this one.
+        self.latest = partial(self.fitted_attributes, weights, list(losses), enough)
         stop = self._step_task.call_on_fit_task_end(
-            estimator=self.estimator,
-            reconstruction_attributes=lambda: self.fitted_attributes(weights, losses),
-            **self.data,
+            estimator=self.estimator, reconstruction_attributes=self.latest, **self.data
         )
         return enough or stop
 

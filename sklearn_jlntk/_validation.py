@@ -30,7 +30,7 @@ from sklearn_jlntk._array_api import (
     host_or_cuda,
     to_host,
 )
-from sklearn_jlntk.out_of_core import RowChunks, in_memory, row_chunks
+from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = [
     "NORMALIZATIONS",
@@ -136,7 +136,7 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
     sample_weight : array of shape (n_samples,) or None
         Weights; None means one for each row.
     """
-    X, y, sample_weight = row_chunks(X), in_memory(y), in_memory(sample_weight)
+    X, y, sample_weight = RowChunks.wrap(X), _read(y), _read(sample_weight)
     target_checks = {"multi_output": True, "y_numeric": True}
     if isinstance(X, RowChunks):
         rows = validate_chunk(estimator, X, X.slices[0], reset=reset)
@@ -170,6 +170,11 @@ def _checked_weights(sample_weight, X, rows):
     return _check_sample_weight(
         sample_weight, X, dtype=rows.dtype, ensure_non_negative=True
     )
+
+
+def _read(y):
+    """Targets or weights, read where they are kept in chunks."""
+    return y if getattr(y, "chunks", None) is None else np.asarray(y)
 
 
 def _move_to_rows(arrays, xp, device_):
@@ -208,7 +213,7 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
     if y is None:
         # Asked for without y, validate_data says so in scikit-learn's words.
         validate_data(estimator, X, y, accept_sparse="csr", reset=reset)
-    X, y, sample_weight = row_chunks(X), in_memory(y), in_memory(sample_weight)
+    X, y, sample_weight = RowChunks.wrap(X), _read(y), _read(sample_weight)
     if isinstance(X, RowChunks):
         rows, y = validate_chunk(estimator, X, X.slices[0], reset=reset), to_host(y)
     else:
@@ -300,11 +305,17 @@ def _normalize_csr(X, with_constant, to_unit):
 
 @contextmanager
 def unchanged_on_error(estimator):
-    """The fitted attributes of the estimator come back if the block raises."""
+    """The fitted attributes of the estimator come back if the block raises.
+
+    Where a training was interrupted, they are those after its last whole step.
+    """
     before = _fitted(estimator)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        has_steps = vars(estimator).get("loss_curve_") is not before.get("loss_curve_")
+        if isinstance(error, KeyboardInterrupt) and has_steps:
+            raise
         for name in _fitted(estimator):
             delattr(estimator, name)
         vars(estimator).update(before)
@@ -312,9 +323,10 @@ def unchanged_on_error(estimator):
 
 
 def _fitted(estimator):
-    """Attributes that scikit-learn's convention calls fitted, with their values."""
+    """What `fit` may have set, with its values; callbacks are scikit-learn's business."""
+    params = estimator.get_params(deep=False)
     return {
         name: value
         for name, value in vars(estimator).items()
-        if name.endswith("_") and not name.startswith("__")
+        if name not in params and "callback" not in name
     }

@@ -68,6 +68,7 @@ def gradient_descent(
     max_iter=500,
     tol=1e-4,
     n_iter_no_change=10,
+    losses=(),
     on_step_begin=None,
     on_step_end=None,
     n_ahead=1,
@@ -91,6 +92,9 @@ def gradient_descent(
         less than `tol` times its value at the start a step. None takes all steps.
     n_iter_no_change : int, default=10
         Steps over which the fall is judged.
+    losses : sequence of float, default=()
+        Losses of a descent that was interrupted, the last one that of `weights`: its
+        steps count as taken.
     on_step_begin : callable, default=None
         Called without arguments before each step.
     on_step_end : callable, default=None
@@ -108,13 +112,22 @@ def gradient_descent(
     result : GradientDescentResult
         Weights, losses, number of steps and status.
     """
+    n_steps = max_iter - max(len(losses) - 1, 0)
     steps = _descend(
-        value_and_gradient, weights, learning_rate, max_iter, n_ahead, to_floats
+        value_and_gradient, weights, learning_rate, n_steps, n_ahead, to_floats
     )
     weights, loss = next(steps)
-    losses = [loss]
+    losses = [*losses[:-1], loss]
     status = DescentStatus.OUT_OF_STEPS
-    for _ in range(max_iter):
+    if (
+        len(losses) > 1
+        and tol is not None
+        and _has_settled(losses, tol, n_iter_no_change)
+    ):
+        return GradientDescentResult(
+            weights, losses, len(losses) - 1, DescentStatus.CONVERGED
+        )
+    for _ in range(len(losses) - 1, max_iter):
         if on_step_begin is not None:
             on_step_begin()
         weights, loss = next(steps)

@@ -5,10 +5,8 @@ train the same model, to rounding, as rows that lie in memory.
 """
 
 import math
-import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -61,7 +59,7 @@ class RowChunks:
     >>> from sklearn_jlntk.out_of_core import RowChunks
     >>> X = np.random.default_rng(0).normal(size=(1000, 5))
     >>> y = np.sin(X[:, 0])
-    >>> model = JLFactorizedNTKRegressor(width=64, max_iter=20, tol=None, random_state=0)
+    >>> model = JLFactorizedNTKRegressor(width=256, max_iter=9, tol=None, random_state=0)
     >>> in_chunks = model.fit(RowChunks(X, chunk_rows=300), y).predict(X)
     >>> bool(np.allclose(in_chunks, model.fit(X, y).predict(X)))
     True
@@ -92,6 +90,28 @@ class RowChunks:
         self.memory = memory
         self.transform = transform
         self.slices = tuple(_slices(X, chunk_rows))
+
+    @classmethod
+    def wrap(cls, X):
+        """Rows in chunks where they are elsewhere than in memory; else X as it is.
+
+        Parameters
+        ----------
+        X : array-like or RowChunks of shape (n_samples, n_features)
+            Rows as the user gave them.
+
+        Returns
+        -------
+        X : array-like or RowChunks of shape (n_samples, n_features)
+            An array where all rows make a single chunk.
+        """
+        is_elsewhere = (
+            isinstance(X, np.memmap) or getattr(X, "chunks", None) is not None
+        )
+        if isinstance(X, cls) or not is_elsewhere or len(X.shape) != 2:
+            return X
+        chunks = cls(X)
+        return chunks if len(chunks.slices) > 1 else chunks[:]
 
     @property
     def shape(self):
@@ -168,7 +188,9 @@ class RowChunks:
 
     def _where(self, part):
         """Rows of a chunk that are not finite; all of them where none is to blame."""
-        rows, bad = self[part], ()
+        rows, bad = None, ()
+        with suppress(ValueError):  # where reading is what failed
+            rows = self[part]
         if isinstance(rows, np.ndarray) and rows.dtype.kind == "f" and rows.ndim == 2:
             bad = part.start + np.flatnonzero(~np.isfinite(rows).all(axis=1))
         if len(bad) == 0:
@@ -210,68 +232,3 @@ def _grouped(stops, most):
             grouped.append(stop)
             start = stop
     return grouped
-
-
-def row_chunks(X):
-    """The rows in chunks, where X is not in memory and larger than one; else X."""
-    is_elsewhere = isinstance(X, np.memmap) or getattr(X, "chunks", None) is not None
-    if isinstance(X, RowChunks) or not is_elsewhere or len(X.shape) != 2:
-        return X
-    chunks = RowChunks(X)
-    return chunks if len(chunks.slices) > 1 else chunks[:]
-
-
-def in_memory(y):
-    """Targets or weights, read where they are kept in chunks."""
-    return y if getattr(y, "chunks", None) is None else np.asarray(y)
-
-
-class ScratchFile:
-    """Arrays in a file that is made by this object and removed by `close`.
-
-    Written and read by calls, not mapped: a full disk is then an error, not a crash, and
-    what was read does not stay resident.
-    """
-
-    def __init__(self, path):
-        self.path = Path(path)
-        try:
-            self._file = self.path.open("x+b", buffering=0)
-        except FileExistsError as error:
-            raise FileExistsError(
-                f"scratch={os.fspath(path)!r} exists and would be overwritten. Remove it "
-                "or name another file."
-            ) from error
-
-    def keep(self, array):
-        """Write an array; gives a function that reads it."""
-        offset, shape, dtype = self._file.seek(0, os.SEEK_END), array.shape, array.dtype
-        _write_all(self._file, memoryview(np.ascontiguousarray(array)).cast("B"))
-
-        def read():
-            loaded = np.empty(shape, dtype)
-            self._file.seek(offset)
-            _read_all(self._file, memoryview(loaded).cast("B"))
-            return loaded
-
-        return read
-
-    def close(self):
-        """Remove the file."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-
-
-def _write_all(file, data):
-    """Write all bytes; one call may write fewer."""
-    while len(data):
-        data = data[file.write(data) :]
-
-
-def _read_all(file, data):
-    """Fill the buffer; one call may read fewer bytes."""
-    while len(data):
-        n_read = file.readinto(data)
-        if n_read == 0:
-            raise OSError("The scratch file has become shorter since it was written.")
-        data = data[n_read:]

@@ -1,5 +1,7 @@
 """Fixtures shared by the tests: array namespaces, devices and floating dtypes."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -28,3 +30,20 @@ def xp(request):
 def dtype(request, xp):
     """Floating dtype of the namespace."""
     return getattr(xp, request.param)
+
+
+@pytest.fixture
+def largest_file():
+    """Context manager in which no file grows beyond so many bytes, as on a full disk."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited(n_bytes):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return limited

@@ -28,7 +28,7 @@ LAYERS = (
     {"network", "ntk", "gradient_descent", "theory"},
     {"_kernel_drift", "_drawing", "_training"},
     {"_report", "_chunked_samples"},
-    {"diagnostics", "plotting"},
+    {"checkpoint", "diagnostics", "plotting"},
     {"_validation"},
     {"_kernel_estimator", "_network_estimator"},
     {"_factorized_estimator"},
