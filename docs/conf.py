@@ -44,6 +44,7 @@ html_theme_options = {
 html_sidebars = {
     "index": [],
     "reference": [],
+    "out_of_core": [],
     "paper_to_code": [],
     "notation": [],
     "comparison": [],

@@ -22,7 +22,7 @@ from sklearn_jlntk._array_api import (
     to_host,
 )
 from sklearn_jlntk._drawing import draw_network
-from sklearn_jlntk._network_estimator import NetworkEstimator
+from sklearn_jlntk._network_estimator import NetworkEstimator, converted
 from sklearn_jlntk._sizes import resolve_sizes
 from sklearn_jlntk._training import (
     EarlyStopping,
@@ -158,7 +158,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
         return (
             self.loss_curve_[:n_earlier],
             self.loss_curve_[n_earlier:],
-            _converted(unfinished.weights, lambda a: host_or_cuda(a, self.device)),
+            converted(unfinished.weights, lambda a: host_or_cuda(a, self.device)),
         )
 
     def diagnose(self, X, y, *, delta=0.1):

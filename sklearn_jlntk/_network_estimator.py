@@ -125,7 +125,7 @@ class NetworkEstimator(BaseEstimator):
         device = at_hand(self.device, warn=True)
         if device is not None:
             parts = (
-                _converted(part, lambda a: host_or_cuda(a, device)) for part in parts
+                converted(part, lambda a: host_or_cuda(a, device)) for part in parts
             )
         C, A, v, initial_weights, weights = parts
         return FactorizedNetwork(C, A, v), initial_weights, weights
@@ -134,12 +134,12 @@ class NetworkEstimator(BaseEstimator):
         """Fitted attributes, as NumPy arrays where `device` says where to compute."""
         if self.device is None:
             return attributes
-        return {name: _converted(value, to_host) for name, value in attributes.items()}
+        return {name: converted(value, to_host) for name, value in attributes.items()}
 
     def _intercept(self):
         """Intercept where the network computes."""
         device = at_hand(self.device)
-        return _converted(self.intercept_, lambda a: host_or_cuda(a, device))
+        return converted(self.intercept_, lambda a: host_or_cuda(a, device))
 
     def _rows(self, X, method):
         """Checked and normalised rows, where the network computes."""
@@ -266,10 +266,10 @@ class NetworkEstimator(BaseEstimator):
         return hasattr(self, "weights_")
 
 
-def _converted(value, converter):
+def converted(value, converter):
     """An array, an operator or a tuple, its arrays passed through the converter."""
     if isinstance(value, tuple):
-        return type(value)(*(_converted(item, converter) for item in value))
+        return type(value)(*(converted(item, converter) for item in value))
     if hasattr(value, "__sklearn_array_api_convert__"):
         return value.__sklearn_array_api_convert__(converter)
     return converter(value) if is_array(value) else value

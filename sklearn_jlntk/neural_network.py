@@ -161,7 +161,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, ChunkedEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; arrays of any array API namespace, or CSR.
+            Rows: an array of any namespace or on disk (`out_of_core.RowChunks`), or CSR.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets. The outputs share the hidden layer.
         sample_weight : float or array-like of shape (n_samples,), default=None
@@ -339,7 +339,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, ChunkedEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; arrays of any array API namespace, or CSR.
+            Rows: an array of any namespace or on disk (`out_of_core.RowChunks`), or CSR.
         y : array-like of shape (n_samples,)
             Labels, of two classes or more.
         sample_weight : float or array-like of shape (n_samples,), default=None
