@@ -94,7 +94,6 @@ def hold_out(samples, fraction, *, random_state, stratify=None):
         random_state=random_state,
         stratify=stratify,
     )
-    return samples.take(train), samples.take(held_out)
 
 
 def split_indices(n_samples, fraction, *, random_state, stratify=None):

@@ -1,0 +1,15 @@
+"""The factorised networks over the rows of a Dask cluster.
+
+Full-batch gradient descent is a sum over rows. The rows stay on the workers, in chunks;
+each step sends them the weights and brings back one gradient. The model is that of a
+single machine, to rounding, however the rows are cut.
+
+Needs the extra ``dask``, which is imported when a model is first fitted or predicts.
+"""
+
+from sklearn_jlntk.dask._estimators import (
+    DaskJLFactorizedNTKClassifier,
+    DaskJLFactorizedNTKRegressor,
+)
+
+__all__ = ["DaskJLFactorizedNTKClassifier", "DaskJLFactorizedNTKRegressor"]

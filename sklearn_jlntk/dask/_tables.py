@@ -1,0 +1,144 @@
+"""Rows, targets and weights as lists of chunks: what is cut how, and what cannot be."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from sklearn_jlntk._validation import (
+    validate_rows_and_labels,
+    validate_rows_and_targets,
+)
+from sklearn_jlntk.dask._cluster import import_dask
+
+__all__ = ["Table", "check_columns", "dask_table", "host_table", "is_dask"]
+
+
+class Table(NamedTuple):
+    """Chunks of X, y and sample_weight; those of Dask arrays are not read yet."""
+
+    X: list
+    y: list
+    sample_weight: list
+    bounds: list
+    n_features: int
+    dtype: np.dtype
+    output_shape: tuple
+
+    @property
+    def n_rows(self):
+        """Number of rows in all chunks."""
+        return self.bounds[-1][1]
+
+    @property
+    def places(self):
+        """Names of the chunks, for errors."""
+        return [
+            f"rows {start} to {stop - 1} (chunk {i + 1} of {len(self.bounds)})"
+            for i, (start, stop) in enumerate(self.bounds)
+        ]
+
+
+def is_dask(array):
+    """Whether this is a Dask array; a Dask data frame is an error."""
+    if hasattr(array, "to_dask_array"):
+        raise ValueError(
+            f"{type(array).__name__} is a Dask data frame; the estimators take Dask "
+            "arrays. Convert it with to_dask_array(lengths=True)."
+        )
+    return hasattr(array, "to_delayed") and hasattr(array, "chunks")
+
+
+def check_columns(X):
+    """A Dask array of rows, its columns in one chunk, else an error."""
+    if X.ndim != 2:
+        raise ValueError(
+            f"X is a Dask array of shape {X.shape}; rows have two dimensions, "
+            "(n_samples, n_features). Use X.reshape(-1, 1) for a single feature."
+        )
+    if X.numblocks[1] != 1:
+        raise ValueError(
+            f"The columns of X are in {X.numblocks[1]} chunks, {X.chunks[1]}; a row has "
+            "to lie in one. Use X.rechunk({0: 'auto', 1: -1})."
+        )
+
+
+def host_table(estimator, X, y, sample_weight, n_chunks, *, labels, reset):
+    """Table of arrays in memory, checked as a whole and cut into equal chunks."""
+    validate = validate_rows_and_labels if labels else validate_rows_and_targets
+    X, y, sample_weight = validate(estimator, X, y, sample_weight, reset=reset)
+    cuts = np.linspace(0, X.shape[0], min(n_chunks, X.shape[0]) + 1).astype(int).tolist()
+    bounds = list(zip(cuts, cuts[1:], strict=False))
+    return Table(
+        *(_cut(array, bounds) for array in (X, y, sample_weight)),
+        bounds,
+        X.shape[1],
+        X.dtype,
+        () if labels else y.shape[1:],
+    )
+
+
+def dask_table(estimator, X, y, sample_weight, *, labels, reset):
+    """Table of a Dask array of rows; y and weights are cut where X is."""
+    check_columns(X)
+    validate_data(estimator, X, skip_check_array=True, reset=reset)
+    cuts = np.cumsum([0, *_known(X, "X")]).tolist()
+    bounds = list(zip(cuts, cuts[1:], strict=False))
+    if cuts[-1] < 2:
+        raise ValueError(f"X has {cuts[-1]} rows; training needs two at least.")
+    y = _column(y, "y", cuts[-1], most_dimensions=1 if labels else 2)
+    if sample_weight is not None:
+        sample_weight = _column(sample_weight, "sample_weight", cuts[-1])
+    dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
+    chunks = zip(
+        *(_cut(array, bounds) for array in (X, y, sample_weight)), bounds, strict=True
+    )
+    # Selecting rows of a Dask array leaves chunks without any.
+    filled = [row for row in chunks if row[-1][0] < row[-1][1]]
+    return Table(*map(list, zip(*filled, strict=True)), X.shape[1], dtype, y.shape[1:])
+
+
+def _known(array, name):
+    """Numbers of rows of the chunks, where they are known."""
+    if any(math.isnan(n_rows) for n_rows in array.chunks[0]):
+        raise ValueError(
+            f"The chunks of {name} have unknown numbers of rows, {array.chunks[0]}. Call "
+            f"{name}.compute_chunk_sizes() first."
+        )
+    return array.chunks[0]
+
+
+def _column(array, name, n_rows, most_dimensions=1):
+    """y or the weights, Dask or NumPy, as many as there are rows."""
+    if np.isscalar(array):
+        array = np.full(n_rows, array)
+    if array is None:
+        raise ValueError(f"{name} is None; give one entry for each of {n_rows} rows.")
+    if not is_dask(array):
+        array = np.asarray(array)
+    if not 1 <= array.ndim <= most_dimensions:
+        raise ValueError(
+            f"{name} has shape {array.shape}; it takes at most {most_dimensions} "
+            f"dimension{'s' * (most_dimensions > 1)}. Use {name}.ravel() for a single "
+            "column."
+        )
+    length = sum(_known(array, name)) if is_dask(array) else array.shape[0]
+    if length != n_rows:
+        raise ValueError(
+            f"X has {n_rows} rows and {name} has {length}; they have to be of one length."
+        )
+    return array
+
+
+def _cut(array, bounds):
+    """Chunks of an array or of none; those of a Dask array are delayed."""
+    if array is None:
+        return [None] * len(bounds)
+    if not is_dask(array):
+        return [array[start:stop] for start, stop in bounds]
+    rows = tuple(stop - start for start, stop in bounds)
+    import_dask()
+    if array.chunks[0] != rows or any(n > 1 for n in array.numblocks[1:]):
+        array = array.rechunk((rows, *((n,) for n in array.shape[1:])))
+    return array.to_delayed().ravel().tolist()
