@@ -94,6 +94,7 @@ def hold_out(samples, fraction, *, random_state, stratify=None):
         random_state=random_state,
         stratify=stratify,
     )
+    return samples.take(train), samples.take(held_out)
 
 
 def split_indices(n_samples, fraction, *, random_state, stratify=None):
@@ -104,6 +105,17 @@ def split_indices(n_samples, fraction, *, random_state, stratify=None):
         random_state=random_state,
         stratify=stratify,
     )
+
+
+def squared_error(network, weights, samples):
+    """Weighted sum of squared residuals."""
+    features, targets, sample_weight = samples
+    residuals = targets - network.outputs(weights, features)
+    xp = array_namespace(residuals)
+    squares = xp.reshape(residuals**2, (residuals.shape[0], -1))
+    if sample_weight is not None:
+        squares = squares * sample_weight[:, None]
+    return float(xp.sum(squares))
 
 
 class EarlyStopping:
@@ -126,15 +138,9 @@ class EarlyStopping:
 
     def _error(self, weights):
         """Weighted sum of squared residuals on the held-out samples."""
-        error = 0.0
-        for features, targets, sample_weight in self.held_out:
-            residuals = targets - self.network.outputs(weights, features)
-            xp = array_namespace(residuals)
-            squares = xp.reshape(residuals**2, (residuals.shape[0], -1))
-            if sample_weight is not None:
-                squares = squares * sample_weight[:, None]
-            error += float(xp.sum(squares))
-        return error
+        return sum(
+            squared_error(self.network, weights, samples) for samples in self.held_out
+        )
 
     def judge(self, weights):
         """Score the weights; whether `n_iter_no_change` steps brought no better ones."""

@@ -95,7 +95,9 @@ class DaskEstimator(FactorizedEstimator):
         params = self.get_params(deep=False)
         del params["client"]
         local = self._local_class(**params)
-        fitted = {name: value for name, value in vars(self).items() if name not in params}
+        fitted = {
+            name: value for name, value in vars(self).items() if name not in params
+        }
         for name in ("client", "client_"):
             fitted.pop(name, None)
         vars(local).update(fitted)
@@ -158,7 +160,9 @@ class DaskEstimator(FactorizedEstimator):
         check_classification_targets(labels)
         if not resume:
             binarizer = LabelBinarizer(neg_label=-1, pos_label=1)
-            self._label_binarizer = binarizer.fit(labels if classes is None else classes)
+            self._label_binarizer = binarizer.fit(
+                labels if classes is None else classes
+            )
             self.classes_ = binarizer.classes_
         unknown = labels[~np.isin(labels, self.classes_)]
         if unknown.size:
@@ -231,7 +235,9 @@ class DaskEstimator(FactorizedEstimator):
         check_columns(X)
         validate_data(self, X, skip_check_array=True, reset=False)
         local = self.to_local()
-        sample = np.zeros((1, X.shape[1]), np.float32 if X.dtype == "f4" else np.float64)
+        sample = np.zeros(
+            (1, X.shape[1]), np.float32 if X.dtype == "f4" else np.float64
+        )
         meta = getattr(local, method)(sample)[:0]
         dask, _, _ = import_dask()
         columns = {"drop_axis": 1} if meta.ndim == 1 else {}
@@ -307,7 +313,9 @@ class DistributedJudge(EarlyStopping):
 
     def _error(self, weights):
         cluster, samples = self.held_out
-        (error,) = cluster.total(_samples.squared_error, samples, self.network, weights)
+        (error,) = cluster.total(
+            _samples.held_out_error, samples, self.network, weights
+        )
         return error
 
 

@@ -51,7 +51,9 @@ class Cluster:
         self.client = client
         self._dask, _, _ = import_dask()
         threads = [
-            address for address, count in client.nthreads().items() for _ in range(count)
+            address
+            for address, count in client.nthreads().items()
+            for _ in range(count)
         ]
         if not threads:
             raise ValueError(
@@ -112,7 +114,9 @@ class Cluster:
 
     def each(self, function, chunks):
         """Results of `function(chunk)`, a list; they should be small."""
-        return self._compute(self._task(list, [self._task(function, c) for c in chunks]))
+        return self._compute(
+            self._task(list, [self._task(function, c) for c in chunks])
+        )
 
     def _task(self, function, *arguments):
         """Task of a name of its own: hashing arrays for one would take longer."""

@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
-from sklearn_jlntk._training import Samples
+from sklearn_jlntk._training import Samples, squared_error
 from sklearn_jlntk._validation import normalize_rows
 
 __all__ = [
     "Plan",
     "checked_column",
     "column_sums",
+    "held_out_error",
     "labels_of",
     "loss_and_gradient",
     "samples_of",
-    "squared_error",
     "taken",
     "tangent_image",
     "targets_of",
@@ -121,8 +121,6 @@ def tangent_image(samples, network, weights, direction):
     return (network.vjp(weights, features, rates),)
 
 
-def squared_error(samples, network, weights):
-    """Weighted sum of squared residuals of a chunk."""
-    features, targets, sample_weight = samples
-    squares = ((targets - network.outputs(weights, features)) ** 2).T
-    return (float(np.sum(squares if sample_weight is None else sample_weight * squares)),)
+def held_out_error(samples, network, weights):
+    """Squared error of a chunk that is held out."""
+    return (squared_error(network, weights, samples),)

@@ -1,6 +1,7 @@
 """Rows, targets and weights as lists of chunks: what is cut how, and what cannot be."""
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn_jlntk._validation import (
     validate_rows_and_labels,
     validate_rows_and_targets,
 )
-from sklearn_jlntk.dask._cluster import import_dask
+from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = ["Table", "check_columns", "dask_table", "host_table", "is_dask"]
 
@@ -66,10 +67,18 @@ def check_columns(X):
 
 def host_table(estimator, X, y, sample_weight, n_chunks, *, labels, reset):
     """Table of arrays in memory, checked as a whole and cut into equal chunks."""
+    if isinstance(X, RowChunks):
+        raise ValueError(
+            "RowChunks are read on one machine. Give a cluster a Dask array, whose chunks "
+            "the workers read."
+        )
+    X = np.asarray(X) if isinstance(X, np.memmap) else X
     validate = validate_rows_and_labels if labels else validate_rows_and_targets
     X, y, sample_weight = validate(estimator, X, y, sample_weight, reset=reset)
-    cuts = np.linspace(0, X.shape[0], min(n_chunks, X.shape[0]) + 1).astype(int).tolist()
-    bounds = list(zip(cuts, cuts[1:], strict=False))
+    cuts = (
+        np.linspace(0, X.shape[0], min(n_chunks, X.shape[0]) + 1).astype(int).tolist()
+    )
+    bounds = list(pairwise(cuts))
     return Table(
         *(_cut(array, bounds) for array in (X, y, sample_weight)),
         bounds,
@@ -84,7 +93,7 @@ def dask_table(estimator, X, y, sample_weight, *, labels, reset):
     check_columns(X)
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     cuts = np.cumsum([0, *_known(X, "X")]).tolist()
-    bounds = list(zip(cuts, cuts[1:], strict=False))
+    bounds = list(pairwise(cuts))
     if cuts[-1] < 2:
         raise ValueError(f"X has {cuts[-1]} rows; training needs two at least.")
     y = _column(y, "y", cuts[-1], most_dimensions=1 if labels else 2)
@@ -138,7 +147,6 @@ def _cut(array, bounds):
     if not is_dask(array):
         return [array[start:stop] for start, stop in bounds]
     rows = tuple(stop - start for start, stop in bounds)
-    import_dask()
     if array.chunks[0] != rows or any(n > 1 for n in array.numblocks[1:]):
         array = array.rechunk((rows, *((n,) for n in array.shape[1:])))
     return array.to_delayed().ravel().tolist()
