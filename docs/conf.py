@@ -44,7 +44,6 @@ html_theme_options = {
 html_sidebars = {
     "index": [],
     "reference": [],
-    "out_of_core": [],
     "paper_to_code": [],
     "notation": [],
     "comparison": [],

@@ -23,6 +23,10 @@ NAMES = {
         "NTKKernel",
     },
     "sklearn_jlntk.checkpoint": {"Checkpoint", "load_checkpoint"},
+    "sklearn_jlntk.dask": {
+        "DaskJLFactorizedNTKClassifier",
+        "DaskJLFactorizedNTKRegressor",
+    },
     "sklearn_jlntk.diagnostics": {"NTKMonitor", "NTKReport"},
     "sklearn_jlntk.kernels": {"NTK", "nngp_kernel", "ntk_kernel"},
     "sklearn_jlntk.network": {"FactorizedNetwork"},
@@ -66,6 +70,16 @@ REQUIRED = inspect.Parameter.empty
 SIGNATURES = {
     "JLFactorizedNTKRegressor": {"*": None, **NETWORK_PARAMETERS},
     "JLFactorizedNTKClassifier": {"*": None, **NETWORK_PARAMETERS},
+    "dask.DaskJLFactorizedNTKRegressor": {
+        "*": None,
+        "client": None,
+        **NETWORK_PARAMETERS,
+    },
+    "dask.DaskJLFactorizedNTKClassifier": {
+        "*": None,
+        "client": None,
+        **NETWORK_PARAMETERS,
+    },
     "NTKKernel": {
         "*": None,
         "depth": 1,
@@ -116,6 +130,10 @@ METHODS = {
     "JLFactorizedNTKClassifier": (
         "decision_function diagnose fit lambda_0 ntk partial_fit predict score"
     ),
+    "dask.DaskJLFactorizedNTKRegressor": "fit partial_fit predict score to_local",
+    "dask.DaskJLFactorizedNTKClassifier": (
+        "decision_function fit partial_fit predict score to_local"
+    ),
     "NTKKernel": "fit predict score transform",
     "FJLT": "fit get_feature_names_out inverse_transform transform",
 }
@@ -154,7 +172,7 @@ def test_signature_is_the_documented_one(name):
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_methods_are_there(name):
-    cls = getattr(sklearn_jlntk, name)
+    cls = attrgetter(name)(sklearn_jlntk)
     missing = [m for m in METHODS[name].split() if not callable(getattr(cls, m, None))]
     assert not missing
 
@@ -185,7 +203,7 @@ def test_page_names_what_exists(page):
         r":(?:func|class|meth|mod):`~?([\w.]+)`", (DOCS / page).read_text("utf-8")
     )
     for name in roles:
-        is_full = name.startswith(("sklearn.", "sklearn_jlntk."))
+        is_full = name.split(".")[0] in {"numpy", "sklearn", "sklearn_jlntk"}
         assert pkgutil.resolve_name(name if is_full else f"sklearn_jlntk.{name}")
 
 
