@@ -5,6 +5,7 @@ from sklearn_jlntk.neural_network import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
 )
+from sklearn_jlntk.nystroem import NystroemNTKKernel
 from sklearn_jlntk.random_projection import FJLT
 
 __version__ = "0.1.0.dev0"
@@ -14,4 +15,5 @@ __all__ = [
     "JLFactorizedNTKClassifier",
     "JLFactorizedNTKRegressor",
     "NTKKernel",
+    "NystroemNTKKernel",
 ]

@@ -5,7 +5,7 @@ from scipy import sparse
 
 from sklearn_jlntk._array_api import array_namespace, from_host, to_host
 
-__all__ = ["merge_repeated"]
+__all__ = ["merge_repeated", "take_rows"]
 
 
 def merge_repeated(X, y, sample_weight):
@@ -50,7 +50,7 @@ def merge_repeated(X, y, sample_weight):
     scatter = weight @ np.mean((targets - mean[inverse]) ** 2, axis=1) / np.sum(weight)
     kept = total > 0
     return (
-        _take_rows(X, first[kept]),
+        take_rows(X, first[kept]),
         from_host(mean[kept].reshape(-1, *y.shape[1:]), y, y.dtype),
         from_host(total[kept], y, y.dtype),
         float(scatter),
@@ -79,7 +79,7 @@ def _first_and_inverse(X):
     return first, np.array([number[key] for key in keys])
 
 
-def _take_rows(X, indices):
+def take_rows(X, indices):
     """Rows of an array or CSR."""
     if sparse.issparse(X):
         return X[indices]

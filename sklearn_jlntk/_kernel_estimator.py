@@ -1,4 +1,4 @@
-"""Parameters of the kernel estimator, and the kernel between its rows."""
+"""Parameters of the kernel estimators, and the kernel between their rows."""
 
 from numbers import Integral, Real
 
@@ -25,7 +25,7 @@ from sklearn_jlntk.operators import SKETCHES, project_rows
 
 
 class KernelEstimator(BaseEstimator):
-    """Base of the estimator around a limit kernel: parameters, and the kernel of rows."""
+    """Base of the estimators around a limit kernel: parameters, and the kernel of rows."""
 
     _parameter_constraints: dict = {
         "depth": [Interval(Integral, 0, None, closed="left")],
@@ -83,7 +83,12 @@ class KernelEstimator(BaseEstimator):
         self.device = device
         self.random_state = random_state
 
-    def _draw(self, n_samples, output_shape, like):
+    def _forget(self):
+        """Remove what an earlier fit set, for this one may set less."""
+        for name in [n for n in vars(self) if n.endswith("_")]:
+            delattr(self, name)
+
+    def _draw(self, X, n_samples, output_shape, like):
         """Draw what the factorisation needs, and settle the kernel function."""
         self._kernel_ = ReluKernel(self.depth, float(self.bias), self.train)
         if self.factorization is None:
@@ -95,7 +100,7 @@ class KernelEstimator(BaseEstimator):
                 f"bias={self.bias} were given. Use depth=1, train='first' and bias=0, or "
                 "factorization='bc'."
             )
-        n_inputs = normalize_rows(self.X_fit_[:1, :], self.normalize).shape[1]
+        n_inputs = normalize_rows(X[:1, :], self.normalize).shape[1]
         sizes = resolve_sizes(self, n_inputs, n_samples)
         network, _ = draw_network(self, sizes, output_shape, like=like)
         self.input_projection_ = network.input_projection

@@ -18,7 +18,7 @@ from sklearn_jlntk._array_api import (
 )
 from sklearn_jlntk._blocks import smaller_when_full
 
-__all__ = ["Columns", "as_columns", "assemble", "multiply"]
+__all__ = ["Columns", "as_columns", "assemble", "multiply", "slices"]
 
 # Sides of a tile. On a CPU, the eight or so arrays of a tile stay in cache, and each is
 # small enough that the allocator reuses its memory: at twice the side, deep kernels take
@@ -141,9 +141,9 @@ def _tiles(kernel, x, y, n_numbers):
     xp, side = array_namespace(x.norms), math.isqrt(n_numbers)
     others = x if y is None else y
     n_pairs = len(x) * len(others)
-    for rows in _slices(0, len(x), side):
+    for rows in slices(0, len(x), side):
         first = rows.start if y is None else 0
-        for columns in _slices(first, len(others), side):
+        for columns in slices(first, len(others), side):
             tile = kernel.tile(x[rows], others[columns], n_pairs)
             if y is None and rows == columns:
                 upper = xp.triu(tile, k=1)
@@ -152,7 +152,7 @@ def _tiles(kernel, x, y, n_numbers):
             yield rows, columns, tile
 
 
-def _slices(start, stop, step):
+def slices(start, stop, step):
     """Consecutive slices of a length that make up a range."""
     for begin in range(start, stop, step):
         yield slice(begin, min(begin + step, stop))

@@ -185,8 +185,8 @@ class NTKKernel(
         with unchanged_on_error(self):
             self._forget()
             if y is None:
-                self.X_fit_ = validate_rows(self, X, reset=True)
-                self._draw(self.X_fit_.shape[0], (), prototype(self._dense_like()))
+                self.X_fit_ = X = validate_rows(self, X, reset=True)
+                self._draw(X, X.shape[0], (), prototype(self._dense_like()))
                 return self
             X, y, weight = validate_rows_and_targets(self, X, y, sample_weight)
             alphas = self._candidates()
@@ -195,7 +195,7 @@ class NTKKernel(
                 # Sizes see the sum of the weights: a weight of two is a repeated row.
                 n_samples = round(float(array_namespace(weight).sum(weight)))
             self.X_fit_, y, weight, scatter = merge_repeated(X, y, weight)
-            self._draw(n_samples, y.shape[1:], prototype(y))
+            self._draw(self.X_fit_, n_samples, y.shape[1:], prototype(y))
             self._fit_targets(y, weight, alphas, scatter)
         return self
 
@@ -217,11 +217,6 @@ class NTKKernel(
         """
         self.fit(X)
         return self._as_fitted(self._matrix())
-
-    def _forget(self):
-        """Remove what an earlier fit set, for this one may set less."""
-        for name in [n for n in vars(self) if n.endswith("_")]:
-            delattr(self, name)
 
     def _candidates(self):
         """Values of alpha to choose from, None where one is given."""

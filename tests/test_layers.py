@@ -21,7 +21,7 @@ LAYERS = (
     {"_threads", "_blocks"},
     {"_jit", "_cuda"},
     {"_tiles", "_spectrum"},
-    {"operators", "_arc_cosine"},
+    {"operators", "_arc_cosine", "_centred_kernel", "_nystroem"},
     {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},
     {"_gates"},
     {"_array_network", "_compiled_network", "_compiled_tiles"},
@@ -33,7 +33,7 @@ LAYERS = (
     {"_kernel_estimator", "_network_estimator"},
     {"_factorized_estimator"},
     {"_chunked_estimator"},
-    {"random_projection", "kernels", "kernel_regression", "neural_network"},
+    {"random_projection", "kernels", "kernel_regression", "neural_network", "nystroem"},
     {"dask"},
     {"__init__"},
 )

@@ -21,6 +21,7 @@ NAMES = {
         "JLFactorizedNTKClassifier",
         "JLFactorizedNTKRegressor",
         "NTKKernel",
+        "NystroemNTKKernel",
     },
     "sklearn_jlntk.checkpoint": {"Checkpoint", "load_checkpoint"},
     "sklearn_jlntk.dask": {
@@ -97,6 +98,25 @@ SIGNATURES = {
         "device": None,
         "random_state": None,
     },
+    "NystroemNTKKernel": {
+        "*": None,
+        "n_centers": 1000,
+        "depth": 1,
+        "train": "first",
+        "bias": 0.0,
+        "alpha": 1.0,
+        "tol": 1e-6,
+        "max_iter": 100,
+        "factorization": None,
+        "n_components": "auto",
+        "width": 4096,
+        "effective_width": "auto",
+        "input_sketch": "block-hadamard",
+        "width_sketch": "block-hadamard",
+        "normalize": "bias",
+        "device": None,
+        "random_state": None,
+    },
     "FJLT": {
         "n_components": "auto",
         "*": None,
@@ -135,6 +155,7 @@ METHODS = {
         "decision_function fit partial_fit predict score to_local"
     ),
     "NTKKernel": "fit predict score transform",
+    "NystroemNTKKernel": "fit predict score",
     "FJLT": "fit get_feature_names_out inverse_transform transform",
 }
 

@@ -1,0 +1,134 @@
+"""Kernel between many rows and a few centres, computed block by block, never stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    from_host,
+    is_numpy_array,
+    to_host,
+)
+from sklearn_jlntk._threads import map_blocks
+from sklearn_jlntk._tiles import Columns, assemble, multiply, slices
+
+__all__ = ["CentredKernel"]
+
+# Rows of a piece of work are at least so many, and pieces at most so many: each leaves a
+# result of the size of the centres. A thread has one at a time.
+_ROWS, _PIECES = 4096, 64
+# Rows whose kernel with all centres is held at a time: read twice, it stays in cache.
+_CACHE_PANEL, _DEVICE_PANEL = 288, 4096
+# Centres whose kernel with `_ROWS` rows is sketched at a time, and the entries in each
+# column of the sketching matrix.
+_SKETCHED_CENTRES, _ENTRIES = 144, 4
+
+
+@dataclass(frozen=True, eq=False)
+class CentredKernel:
+    r"""Matrix :math:`K_{nM}` between rows and centres, by its products.
+
+    Parameters
+    ----------
+    kernel : object
+        Has the methods ``tile(x, y)`` and ``diagonal(x)``.
+    X : array or CSR of shape (n_samples, n_features)
+        Rows; only blocks of them are touched at a time.
+    columns_of : callable
+        Turns rows to `Columns` as the kernel takes them.
+    centres : Columns
+        The centres.
+
+    Notes
+    -----
+    The blocks depend on sizes alone and are added in order: results are the same on any
+    number of threads.
+    """
+
+    kernel: object
+    X: object
+    columns_of: Callable
+    centres: Columns
+
+    def product(self, C):  # (M, p) -> (n, p)
+        """Product with columns."""
+
+        def work(rows):
+            x = self.columns_of(self.X[rows, :])
+            return multiply(self.kernel, C, x, self.centres)
+
+        return array_namespace(C).concat(self._map(work), axis=0)
+
+    def weighted_gram_product(self, weight, C):  # (n,), host (M, p) -> host (M, p)
+        r"""Product of :math:`K_{nM}^T W K_{nM}` with host columns, in one pass."""
+        columns = from_host(C, weight, weight.dtype)
+        return self._adjoint(
+            lambda rows, panel: weight[rows][:, None] * (panel @ columns)
+        )
+
+    def adjoint_product(self, V):  # (n, p) -> host (M, p)
+        """Product of the transposed matrix with columns."""
+        return self._adjoint(lambda rows, panel: V[rows, :])
+
+    def sketch(self, root, n_rows, rng):  # (n,) -> host (n_rows, M)
+        """Rows scaled by `root` and added up in random groups with random signs.
+
+        Each row is in a few groups. A tall matrix keeps its Gram matrix up to a moderate
+        factor, whatever its rows. Where there are no more rows than groups, each is a
+        group of its own.
+        """
+        n_samples, n_centres = self.X.shape[0], len(self.centres)
+        hashes = _hashes(n_rows, to_host(root), rng)
+        sketch = np.zeros((hashes.shape[0], n_centres))
+
+        def work(some):
+            for rows in slices(0, n_samples, _ROWS):
+                x = self.columns_of(self.X[rows, :])
+                block = to_host(assemble(self.kernel, x, self.centres[some]))
+                sketch[:, some] += hashes[:, rows] @ block
+
+        # By centres, not by rows: no two threads write to the same place.
+        parts = list(slices(0, n_centres, _SKETCHED_CENTRES))
+        self._on_threads(work, parts, n_samples)
+        return sketch
+
+    def _adjoint(self, values):
+        """Sum over panels of their transpose times `values(rows, panel)`."""
+        side = _CACHE_PANEL if is_numpy_array(self.centres.norms) else _DEVICE_PANEL
+
+        def work(piece):
+            total = 0.0
+            for rows in slices(piece.start, piece.stop, side):
+                x = self.columns_of(self.X[rows, :])
+                panel = assemble(self.kernel, x, self.centres)
+                product = to_host(panel.T @ values(rows, panel))
+                total = total + product.astype(np.float64)
+            return total
+
+        return sum(self._map(work))
+
+    def _map(self, work):
+        """Results of `work` for pieces of the rows, in order."""
+        n_samples = self.X.shape[0]
+        step = max(_ROWS, -(-n_samples // _PIECES))
+        return self._on_threads(work, slices(0, n_samples, step), step)
+
+    def _on_threads(self, work, blocks, n_rows):
+        """`map_blocks` for blocks of so many rows and all centres."""
+        return map_blocks(work, blocks, self.centres.norms[None, :], n_rows)
+
+
+def _hashes(n_rows, scale, rng):  # -> CSC (n_rows, n)
+    """Columns of a few random signs at random places, times `scale`."""
+    n = len(scale)
+    if n <= n_rows:
+        return sparse.diags_array(scale).tocsc()
+    n_entries = min(_ENTRIES, n_rows)
+    places = rng.integers(0, n_rows, size=(n, n_entries), dtype=np.int32)
+    signs = 2 * rng.integers(0, 2, size=(n, n_entries), dtype=np.int8) - 1
+    values = signs * (scale / scale.dtype.type(n_entries**0.5))[:, None]
+    starts = np.arange(0, n * n_entries + 1, n_entries)
+    return sparse.csc_array((values.ravel(), places.ravel(), starts), (n_rows, n))

@@ -1,0 +1,93 @@
+r"""Kernel ridge regression on some of the rows, by preconditioned conjugate gradients.
+
+Among the functions :math:`f = K(\cdot, Z)\, c` of M centres Z, the minimiser of
+:math:`\tfrac12 \sum_i w_i (y_i - f(x_i))^2 + \tfrac\alpha2 \lVert f \rVert^2` has
+
+.. math:: (K_{nM}^T W K_{nM} + \alpha K_{MM})\, c = K_{nM}^T W y.
+
+With :math:`K_{MM} = T^T T` and a sketch S of a few M rows, :math:`R^T R = T^{-T} (S
+W^{1/2} K_{nM})^T (S W^{1/2} K_{nM}) T^{-1} + \alpha I`; in the unknown :math:`R T c` the
+matrix of the system has a small condition number, whatever :math:`\alpha` and the rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cholesky, lapack, solve_triangular
+from scipy.sparse.linalg import LinearOperator, cg
+
+__all__ = ["Solution", "independent_centres", "solve_on_centres"]
+
+
+class Solution(NamedTuple):
+    """Outcome of the conjugate gradients.
+
+    Parameters
+    ----------
+    coefficients : ndarray of shape (n_centres, n_outputs)
+        Coefficients of the kernel with the centres.
+    n_iter : int
+        Iterations.
+    residual : float
+        Norm of what is left of the right side over that of the right side, in the
+        preconditioned coordinates.
+    converged : bool
+        Whether the tolerance was reached.
+    """
+
+    coefficients: np.ndarray
+    n_iter: int
+    residual: float
+    converged: bool
+
+
+def independent_centres(K, eps):
+    """Factor T of the kernel (M, M) of some centres, and which they are, in its order.
+
+    Left out are centres that are linear combinations of the others up to M eps: what
+    they could add is below rounding.
+    """
+    tol = K.shape[0] * eps * float(np.max(np.diag(K)))
+    factor, pivots, rank, _ = lapack.dpstrf(K, tol=tol)
+    return np.triu(factor[:rank, :rank]), pivots[:rank] - 1
+
+
+def solve_on_centres(gram_product, right_side, T, sketch, alpha, *, tol, max_iter):
+    """`Solution` of the system above.
+
+    `gram_product` (M, p) -> (M, p) multiplies by K^T W K; `right_side` is (M, p), T is
+    (M, M), and `sketch` (s, M), which is overwritten, is that of the weighted rows.
+    """
+    whitened = solve_triangular(T, sketch.T, trans="T", overwrite_b=True)
+    gram = whitened @ whitened.T
+    # The rounding keeps it positive definite where alpha is zero.
+    ridge = alpha + len(gram) * np.finfo(gram.dtype).eps * np.trace(gram)
+    gram.flat[:: len(gram) + 1] += ridge
+    R = cholesky(gram, overwrite_a=True)
+
+    def coefficients(v):
+        return solve_triangular(T, solve_triangular(R, v))
+
+    def adjoint(g):
+        return solve_triangular(R, solve_triangular(T, g, trans="T"), trans="T")
+
+    def product(v):
+        v = v.reshape(right_side.shape)
+        norm_part = solve_triangular(R, solve_triangular(R, v), trans="T")
+        return (adjoint(gram_product(coefficients(v))) + alpha * norm_part).reshape(-1)
+
+    # The outputs are one system: their matrices are the same, and one pass over the
+    # rows serves all of them.
+    b = adjoint(right_side).reshape(-1)
+    operator = LinearOperator((b.size, b.size), matvec=product, dtype=b.dtype)
+    n_iter = 0
+
+    def count(_):
+        nonlocal n_iter
+        n_iter += 1
+
+    v, info = cg(operator, b, rtol=tol, maxiter=max_iter, callback=count)
+    scale = np.linalg.norm(b)
+    residual = np.linalg.norm(b - product(v)) / scale if scale > 0 else 0.0
+    found = coefficients(v.reshape(right_side.shape))
+    return Solution(found, n_iter, float(residual), info == 0)
