@@ -1,12 +1,16 @@
 """Settings that hold for the tests and for the doctests of package and README alike."""
 
 import os
+from importlib.util import find_spec
 
 # scikit-learn dispatches on array namespaces only if SciPy does, decided at its import.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
 from threadpoolctl import threadpool_limits
+
+# Examples of what needs an extra that is not installed.
+collect_ignore = [] if find_spec("dask") else ["sklearn_jlntk/dask"]
 
 
 @pytest.fixture(scope="session", autouse=True)

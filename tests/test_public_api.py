@@ -28,6 +28,7 @@ NAMES = {
         "DaskJLFactorizedNTKClassifier",
         "DaskJLFactorizedNTKRegressor",
     },
+    "sklearn_jlntk.dask.kernels": {"kernel_operator", "ntk_kernel"},
     "sklearn_jlntk.diagnostics": {"NTKMonitor", "NTKReport"},
     "sklearn_jlntk.kernels": {"NTK", "nngp_kernel", "ntk_kernel"},
     "sklearn_jlntk.network": {"FactorizedNetwork"},
