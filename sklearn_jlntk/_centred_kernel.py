@@ -12,14 +12,12 @@ from sklearn_jlntk._array_api import (
     is_numpy_array,
     to_host,
 )
-from sklearn_jlntk._threads import map_blocks
 from sklearn_jlntk._tiles import Columns, assemble, multiply, slices
 
 __all__ = ["CentredKernel"]
 
-# Rows of a piece of work are at least so many, and pieces at most so many: each leaves a
-# result of the size of the centres. A thread has one at a time.
-_ROWS, _PIECES = 4096, 64
+# Rows that are normalised and projected at a time, where no panel is kept.
+_ROWS = 4096
 # Rows whose kernel with all centres is held at a time: read twice, it stays in cache.
 _CACHE_PANEL, _DEVICE_PANEL = 288, 4096
 # Centres whose kernel with `_ROWS` rows is sketched at a time, and the entries in each
@@ -44,8 +42,8 @@ class CentredKernel:
 
     Notes
     -----
-    The blocks depend on sizes alone and are added in order: results are the same on any
-    number of threads.
+    On one thread: a tile is ten short calls of NumPy, for whose interpreter lock two
+    threads would wait longer than they compute side by side.
     """
 
     kernel: object
@@ -56,11 +54,11 @@ class CentredKernel:
     def product(self, C):  # (M, p) -> (n, p)
         """Product with columns."""
 
-        def work(rows):
-            x = self.columns_of(self.X[rows, :])
-            return multiply(self.kernel, C, x, self.centres)
-
-        return array_namespace(C).concat(self._map(work), axis=0)
+        blocks = [
+            multiply(self.kernel, C, self.columns_of(self.X[rows, :]), self.centres)
+            for rows in slices(0, self.X.shape[0], _ROWS)
+        ]
+        return array_namespace(C).concat(blocks, axis=0)
 
     def weighted_gram_product(self, weight, C):  # (n,), host (M, p) -> host (M, p)
         r"""Product of :math:`K_{nM}^T W K_{nM}` with host columns, in one pass."""
@@ -84,41 +82,23 @@ class CentredKernel:
         hashes = _hashes(n_rows, to_host(root), rng)
         sketch = np.zeros((hashes.shape[0], n_centres))
 
-        def work(some):
+        for some in slices(0, n_centres, _SKETCHED_CENTRES):
             for rows in slices(0, n_samples, _ROWS):
                 x = self.columns_of(self.X[rows, :])
                 block = to_host(assemble(self.kernel, x, self.centres[some]))
                 sketch[:, some] += hashes[:, rows] @ block
-
-        # By centres, not by rows: no two threads write to the same place.
-        parts = list(slices(0, n_centres, _SKETCHED_CENTRES))
-        self._on_threads(work, parts, n_samples)
         return sketch
 
     def _adjoint(self, values):
         """Sum over panels of their transpose times `values(rows, panel)`."""
         side = _CACHE_PANEL if is_numpy_array(self.centres.norms) else _DEVICE_PANEL
-
-        def work(piece):
-            total = 0.0
-            for rows in slices(piece.start, piece.stop, side):
-                x = self.columns_of(self.X[rows, :])
-                panel = assemble(self.kernel, x, self.centres)
-                product = to_host(panel.T @ values(rows, panel))
-                total = total + product.astype(np.float64)
-            return total
-
-        return sum(self._map(work))
-
-    def _map(self, work):
-        """Results of `work` for pieces of the rows, in order."""
-        n_samples = self.X.shape[0]
-        step = max(_ROWS, -(-n_samples // _PIECES))
-        return self._on_threads(work, slices(0, n_samples, step), step)
-
-    def _on_threads(self, work, blocks, n_rows):
-        """`map_blocks` for blocks of so many rows and all centres."""
-        return map_blocks(work, blocks, self.centres.norms[None, :], n_rows)
+        total = 0.0
+        for rows in slices(0, self.X.shape[0], side):
+            x = self.columns_of(self.X[rows, :])
+            panel = assemble(self.kernel, x, self.centres)
+            product = to_host(panel.T @ values(rows, panel))
+            total = total + product.astype(np.float64)
+        return total
 
 
 def _hashes(n_rows, scale, rng):  # -> CSC (n_rows, n)

@@ -124,10 +124,11 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     Conjugate gradients, preconditioned by a sparse sketch of :math:`K_{nM}` of 4 M rows
     [2]_, need some 5 to 30 iterations whatever the data and `alpha`, where a
     preconditioner made of the centres alone [1]_ can need hundreds. An iteration
-    computes the kernel of all rows and centres anew, in blocks on as many threads as
-    BLAS has: :math:`O(n M d)` operations; the preconditioner takes :math:`O(M^3)`. Beside
-    X and y, memory holds :math:`8 M^2` numbers of float64 and ten or so for each row.
-    X may be a `numpy.memmap`, of which blocks of rows are read.
+    computes the kernel of all rows and centres anew, block by block, in :math:`O(n M
+    d)` operations; the preconditioner takes :math:`O(M^3)`. Beside X and y, memory
+    holds some :math:`10 M^2` numbers of float64 and ten or so for each row. X may be a
+    `numpy.memmap`, of which blocks of rows are read. In float32 the recomputed residual
+    stays above some 1e-5, where rounding holds it.
 
     References
     ----------
