@@ -36,7 +36,7 @@ class Table:
         self.y = ((y - y[self.train].mean(axis=0)) / scale).astype(np.float32)
         limit = NTKKernel(alpha=ALPHAS)
         self.limit_score = self.score(limit)
-        self.alpha = limit.alpha_
+        self.alpha, self.lambda_max = limit.alpha_, limit.lambda_max_
 
     def score(self, model, X=None):
         """R2 or accuracy on the held-out rows."""
@@ -47,6 +47,11 @@ class Table:
             return np.mean(predicted.argmax(axis=1) == self.labels[self.test])
         y = self.y[self.test]
         return 1 - np.sum((y - predicted) ** 2) / np.sum((y - y.mean()) ** 2)
+
+    def score_after(self, n_steps):
+        """Score of the limit kernel after so many steps of the learning rate "auto"."""
+        time = n_steps / (self.lambda_max + self.alpha)
+        return self.score(NTKKernel(alpha=self.alpha, time=time))
 
     def scores(self, cls, n_seeds, **params):
         """Mean and standard deviation over seeds, as text."""
@@ -77,7 +82,7 @@ def print_lines(heading, columns, lines):
     """A table of text."""
     print(f"\n{heading}")
     for line in [columns, *lines]:
-        print("  " + "".join(f"{cell!s:>16}" for cell in line))
+        print("  " + "".join(f"{cell!s:>17}" for cell in line))
 
 
 def width(tables, n_seeds):
@@ -90,11 +95,14 @@ def width(tables, n_seeds):
         ]
         for m in (64, 256, 1024, 4096)
     ]
-    limit = ["limit", *(f"{table.limit_score:.3f}" for table in tables.values())]
+    stopped, limit = ["limit, 500 steps"], ["limit"]
+    for table in tables.values():
+        stopped.append(f"{table.score_after(500):.3f}")
+        limit.append(f"{table.limit_score:.3f}")
     print_lines(
         "width m, BC, all inputs kept or n_components='auto'",
         ["m", *tables],
-        [*lines, limit],
+        [*lines, stopped, limit],
     )
 
 
