@@ -15,13 +15,11 @@ This page compares the two: error per feature, error per second, and what a ridg
 regression on the features makes of them. Random features lose, and that is why the
 package offers none.
 
-Run with ``--full`` for more rows, features and draws; tables NAME.npz of a folder are added
-by ``--data FOLDER``.
+Run with ``--full`` for more rows, features and draws.
 """
 
-import argparse
+import sys
 import time
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,12 +37,9 @@ from threadpoolctl import threadpool_limits
 from sklearn_jlntk import FJLT
 from sklearn_jlntk.kernels import NTK, ntk_kernel
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--full", action="store_true")
-parser.add_argument("--data", type=Path)
-options = parser.parse_args()
-sizes = (64, 256, 1024, 2048) if options.full else (32, 128, 512)
-n_draws = 5 if options.full else 2
+full = "--full" in sys.argv
+sizes = (64, 256, 1024, 2048) if full else (32, 128, 512)
+n_draws = 5 if full else 2
 
 # %%
 # The candidates
@@ -171,7 +166,7 @@ def texts(n_samples, n_words, rng):
     return normalize(counts), topics
 
 
-n_large = 20000 if options.full else 2000
+n_large = 20000 if full else 2000
 problems = {
     "digits": load_digits(return_X_y=True),
     "diabetes": load_diabetes(return_X_y=True),
@@ -179,9 +174,6 @@ problems = {
     "784 features": make_friedman1(n_large, n_features=784, noise=0.1, random_state=0),
     "texts": texts(n_large, 20000, np.random.default_rng(0)),
 }
-for path in sorted(options.data.glob("*.npz")) if options.data else []:
-    with np.load(path) as table:
-        problems[path.stem] = table["X"], table["y"]
 
 
 def prepared(X, y):
