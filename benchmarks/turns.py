@@ -3,12 +3,16 @@
 import statistics
 import time
 
+# Threads of OpenMP spin for some 0.2 s after a call; the next one is to find them asleep.
+_PAUSE = 0.3
+
 
 def medians(calls, n_rounds):
     """Median seconds of each named call; the first round, which warms up, is dropped."""
     seconds = {name: [] for name in calls}
     for _ in range(n_rounds + 1):
         for name, call in calls.items():
+            time.sleep(_PAUSE)
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)
