@@ -8,11 +8,16 @@ _PAUSE = 0.3
 
 
 def medians(calls, n_rounds):
-    """Median seconds of each named call; the first round, which warms up, is dropped."""
+    """Median seconds of each named call, each right after one that is not timed.
+
+    That one wakes the threads and fills the caches, as the step before does in a training.
+    The first round, which warms up, is dropped.
+    """
     seconds = {name: [] for name in calls}
     for _ in range(n_rounds + 1):
         for name, call in calls.items():
             time.sleep(_PAUSE)
+            call()
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)

@@ -1,5 +1,6 @@
 """Training on a Dask cluster: the model of one machine, whatever happens to the chunks."""
 
+import logging
 import os
 import pickle
 import signal
@@ -112,6 +113,24 @@ def test_parameters_mean_what_they_mean_on_one_machine(client, da, data, params)
     assert model.n_iter_ == local.n_iter_
     assert difference(model, local) < 1e-9
     assert isinstance(model.intercept_, float)
+
+
+def test_targets_computed_from_the_rows(client, da):
+    """Their tasks are one graph: the scheduler is never told two things of one key."""
+    X = da.random.default_rng(0).normal(size=(340, 5), chunks=(60, -1)).astype("f4")
+    y = X[:, 0] * X[:, 1]
+    messages = []
+    handler = logging.Handler()
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logger = logging.getLogger("distributed.scheduler")
+    logger.addHandler(handler)
+    try:
+        model = DaskJLFactorizedNTKRegressor(client=client, **PARAMS).fit(X, y)
+    finally:
+        logger.removeHandler(handler)
+    assert not [message for message in messages if "run_spec" in message]
+    local = JLFactorizedNTKRegressor(**PARAMS).fit(X.compute(), y.compute())
+    assert_close(model.weights_, local.weights_, rtol=1e-4)
 
 
 def test_float32_stays_float32(client, da, data):

@@ -149,4 +149,6 @@ def _cut(array, bounds):
     rows = tuple(stop - start for start, stop in bounds)
     if array.chunks[0] != rows or any(n > 1 for n in array.numblocks[1:]):
         array = array.rechunk((rows, *((n,) for n in array.shape[1:])))
-    return array.to_delayed().ravel().tolist()
+    # Tasks keep their names: X, y and weights may be made of the same ones, and optimised
+    # by itself each would call another task by the same name.
+    return array.to_delayed(optimize_graph=False).ravel().tolist()
