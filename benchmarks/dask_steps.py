@@ -6,10 +6,11 @@ A step is timed between two calls of scikit-learn's callbacks. The workers are p
 one thread that talk over sockets; the local fit has as many threads as there are cores.
 More workers than cores share them. The cost of a step on w workers is modelled as
 
-    n k l c / min(w, cores) + w (a + b p)
+    n k l c / min(w, cores) + s + w (a + b p)
 
 with k x l weights of p bytes. The constants are measured on small problems: c by one worker
-on many rows; a and b by few rows, with few and with many weights. Prints a table.
+on many rows; s, a and b by few rows, on two and four workers, with few and with many
+weights. Prints a table; what gave a constant is no check and is marked.
 """
 
 import os
@@ -106,31 +107,35 @@ def main():
         2, [(few, WIDTH, 15), (few, many, 5), (N_ROWS, WIDTH, 3)]
     )
     small4, full4 = on_workers(4, [(few, WIDTH, 15), (N_ROWS, WIDTH, 3)])
+    (small3,) = on_workers(3, [(few, WIDTH, 15)])
     b = max(0.0, (large - small) / 2 / (p_many - p_few))
-    a = small / 2 - b * p_few
-    c = (one - a - b * p_few) / (200_000 * WIDTH * L)
+    a = max(0.0, (small4 - small) / 2 - b * p_few)
+    s = small - 2 * (a + b * p_few)
+    c = (one - s - a - b * p_few) / (200_000 * WIDTH * L)
 
     def model(n_rows, n_workers, cores=CORES, p=p_few):
         compute = n_rows * WIDTH * L * c / min(n_workers, cores)
-        return compute + n_workers * (a + b * p)
+        return compute + s + n_workers * (a + b * p)
 
     print(f"{CORES} cores, {N_ROWS} x {N_FEATURES} float32, width {WIDTH}, BC\n")
     print("| step | measured, s | model, s |\n|---|---|---|")
     print(f"| one process, {CORES} threads | {local:.2f} | |")
     print(f"| 2 workers | {full:.2f} | {model(N_ROWS, 2):.2f} |")
     print(f"| 4 workers sharing the cores | {full4:.2f} | {model(N_ROWS, 4):.2f} |")
-    print(f"| 2 workers, {few} rows | {small:.3f} | (gives a) |")
-    print(f"| 4 workers, {few} rows | {small4:.3f} | {model(few, 4):.3f} |")
+    print(f"| 2 workers, {few} rows | {small:.3f} | (gives s and a) |")
+    print(f"| 3 workers, {few} rows | {small3:.3f} | {model(few, 3):.3f} |")
+    print(f"| 4 workers, {few} rows | {small4:.3f} | (gives s and a) |")
     print(f"\nDask with 2 workers / one process: {full / local:.2f}")
-    print(f"c = {c:.3g} s a row and weight, a = {a:.3g} s a worker, ", end="")
+    print(f"c = {c:.3g} s a row and weight, s = {s:.3g} s a step, ", end="")
+    print(f"a = {a:.3g} s a worker, ", end="")
     print(f"b = {b:.3g} s a byte of weights and worker")
     n_rows, workers = 10**9, 1000
     wire = 2 * workers * p_few
     print(
         f"\nExtrapolated to {n_rows:.0e} rows on {workers} workers with a core each: "
         f"{n_rows * WIDTH * L * c / workers:.2f} s of arithmetic and "
-        f"{workers * (a + b * p_few):.2f} s of messages, {wire / 1e6:.0f} MB on the wire "
-        f"a step; {4 * n_rows * (L + 2) / workers / 1e6:.0f} MB held by a worker"
+        f"{s + workers * (a + b * p_few):.2f} s of messages, {wire / 1e6:.0f} MB on the "
+        f"wire a step; {4 * n_rows * (L + 2) / workers / 1e6:.0f} MB held by a worker"
     )
 
 
