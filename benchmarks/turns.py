@@ -5,23 +5,33 @@ import time
 
 # Threads of OpenMP spin for some 0.2 s after a call; the next one is to find them asleep.
 _PAUSE = 0.3
+# Seconds of calls that are not timed before those that are. A core that slept takes a
+# while to be given to a second thread, and in a training steps follow each other.
+_WARM_UP, _TIMED = 0.2, 0.1
 
 
 def medians(calls, n_rounds):
-    """Median seconds of each named call, each right after one that is not timed.
+    """Median seconds of each named call, among others of its own that follow each other.
 
-    That one wakes the threads and fills the caches, as the step before does in a training.
     The first round, which warms up, is dropped.
     """
     seconds = {name: [] for name in calls}
     for _ in range(n_rounds + 1):
         for name, call in calls.items():
             time.sleep(_PAUSE)
-            call()
-            start = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - start)
+            _seconds_of_one(call, _WARM_UP)
+            seconds[name].append(_seconds_of_one(call, _TIMED))
     return {name: statistics.median(times[1:]) for name, times in seconds.items()}
+
+
+def _seconds_of_one(call, at_least):
+    """Seconds of a call, on average over as many as take a given time."""
+    start, n_calls, passed = time.perf_counter(), 0, 0.0
+    while passed < at_least:
+        call()
+        n_calls += 1
+        passed = time.perf_counter() - start
+    return passed / n_calls
 
 
 def calls_that_run(makers, problem):

@@ -7,6 +7,7 @@ that be too much beside what else is there, a quarter of it, and so on.
 from dataclasses import replace
 from functools import wraps
 
+import numpy as np
 from sklearn.utils import gen_batches
 
 from sklearn_jlntk._array_api import (
@@ -18,14 +19,18 @@ from sklearn_jlntk._array_api import (
 
 __all__ = [
     "block_size",
+    "in_chunks",
     "in_smaller_blocks",
     "neuron_slices",
+    "plain",
     "sample_slices",
     "smaller_when_full",
 ]
 
 # Pre-activations that stay in a core's cache, and fewest that are tried.
 _ON_HOST, _FEWEST = 2**17, 2**12
+# Numbers in the longest vector of any processor.
+_LONGEST_VECTOR = 16
 
 
 def smaller_when_full(compute, size, *, fewest, like):
@@ -87,3 +92,17 @@ def neuron_slices(network, *columns):
     size = block_size(network, columns[0])
     length = max(1, size // max(Y.shape[1] for Y in columns))
     return gen_batches(network.width, length)
+
+
+def plain(matrix):
+    """A NumPy matrix as the one kind that is compiled for: in C order, to be written."""
+    return np.require(matrix, requirements="CW")
+
+
+def in_chunks(rows, n_chunks):  # (r, n) -> (r, n_chunks, length)
+    """Rows of a NumPy matrix in chunks of whole vectors, zeros behind the last number."""
+    n_columns = rows.shape[1]
+    length = -(-n_columns // (n_chunks * _LONGEST_VECTOR)) * _LONGEST_VECTOR
+    padded = np.zeros((len(rows), n_chunks * length), rows.dtype)
+    padded[:, :n_columns] = rows
+    return padded.reshape(len(rows), n_chunks, length)

@@ -1,11 +1,11 @@
-"""What a factorised network asks of a compiled pass, for the networks that it serves.
+"""What an ABC network asks of the fused pass of a card, where A is a block Hadamard one.
 
 The pass gives, for any samples, the outputs and the projected gates A^T Z at once. They
 do not depend on residuals or directions, and everything else follows from them in
 products that the width does not enter.
 """
 
-from sklearn_jlntk import _cuda, _jit
+from sklearn_jlntk import _cuda
 from sklearn_jlntk._array_api import array_namespace
 from sklearn_jlntk._blocks import block_size
 from sklearn_jlntk.operators import BlockHadamard
@@ -17,18 +17,12 @@ _MOST_OUTPUTS = 12
 
 def serves(network, features):
     """Whether the network on these samples has a compiled pass; sizes decide."""
-    return _passing(network, features) is not None
-
-
-def _passing(network, features):
-    """Where the compiled pass for these samples is from, None where there is none."""
     sketch = network.hidden_expansion.T
-    if not isinstance(sketch, BlockHadamard) or network.n_outputs > _MOST_OUTPUTS:
-        return None
-    for compiled in (_jit, _cuda):
-        if compiled.has_relu_pass(features, sketch.block_signs, network.width):
-            return compiled
-    return None
+    return (
+        isinstance(sketch, BlockHadamard)
+        and network.n_outputs <= _MOST_OUTPUTS
+        and _cuda.has_relu_pass(features, sketch.block_signs, network.width)
+    )
 
 
 def readout(network, weights, features, direction):  # (n_outputs, n)
@@ -63,7 +57,6 @@ def projected_gates(network, weights, features):  # (n_outputs, k, n)
 def _passes(network, weights, features):
     """Chunks of samples: columns, sqrt(m) u (n_outputs, p), A^T Z (n_outputs, k, p)."""
     sketch, signs = network.hidden_expansion.T, network._signs(features)
-    compiled = _passing(network, features)
     n_numbers = weights.shape[0] * network.n_outputs
     length = max(1, 4 * block_size(network, features) // n_numbers)
     for start in range(0, features.shape[1], length):
@@ -71,7 +64,7 @@ def _passes(network, weights, features):
         hidden = weights @ features[:, columns]
         yield (
             columns,
-            *compiled.relu_pass(
+            *_cuda.relu_pass(
                 *(hidden, sketch.input_signs, sketch.block_signs, sketch.positions),
                 signs,
             ),

@@ -8,18 +8,24 @@ that a gradient is two products of the size of the network and little else.
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.utils import gen_batches
+from sklearn.utils import gen_batches, gen_even_slices
 
-from sklearn_jlntk._jit import add_common_gates, gate_tiles, has_gate_tiles
-from sklearn_jlntk._threads import map_blocks
+from sklearn_jlntk._blocks import in_chunks, plain
+from sklearn_jlntk._jit import (
+    add_common_gates,
+    gate_tiles,
+    has_gate_tiles,
+    vector_length,
+)
+from sklearn_jlntk._threads import map_blocks, n_threads_for, team
 from sklearn_jlntk.operators import Identity
 
 # Each output goes through the gates by itself; many are better off in products.
 _MOST_OUTPUTS = 12
 # Sizes of a tile: with the rows and columns that it is made of, it fits a megabyte.
 _NEURONS, _SAMPLES = 256, 512
-# Samples of a tile are whole vectors on any machine.
-_LONGEST_VECTOR = 16
+# Pieces of work for each thread: whoever is held up by others leaves some to the rest.
+_PIECES = 4
 # Bytes of gates kept at a time; samples beyond them are a chunk of their own.
 _MOST_BYTES_OF_GATES = 2**25
 
@@ -35,19 +41,17 @@ def serves(network, features):
 
 def readout(network, weights, features, direction):  # (n_outputs, n)
     """Outputs' rate of change along the direction; u where that is the weights."""
-    direction = None if direction is weights else direction
-    chunks = [
-        _Pass(network, features[:, columns]).read(weights, direction)
-        for columns in _chunks(network, features)
-    ]
+    direction = None if direction is weights else plain(direction)
+    weights = plain(weights)
+    chunks = [tiles.read(weights, direction) for _, tiles in _passes(network, features)]
     return np.concatenate(chunks, axis=1)
 
 
 def pullback(network, weights, features, cotangent):  # (m, n_components)
     """J^T s, where `cotangent(u, columns)` gives s for a chunk of samples."""
+    weights = plain(weights)
     gradient = np.zeros(weights.shape, weights.dtype)
-    for columns in _chunks(network, features):
-        tiles = _Pass(network, features[:, columns])
+    for columns, tiles in _passes(network, features):
         tiles.add_pullback(cotangent(tiles.read(weights), columns), gradient)
     return gradient
 
@@ -90,89 +94,79 @@ def _packed_gates(weights, Y):  # (p, words)
     return np.swapaxes(gates, 0, 1).reshape(n_samples, -1).view(np.uint64)
 
 
-def _chunks(network, features):
-    """Slices of samples whose gates are kept together."""
+def _passes(network, features):
+    """Slices of samples whose gates are kept together, and the pass over each."""
     length = max(_SAMPLES, 8 * _MOST_BYTES_OF_GATES // network.width)
-    return gen_batches(features.shape[1], length)
+    n_threads = n_threads_for(network.width * features.shape[1])
+    with team(n_threads) as map_items:
+        for columns in gen_batches(features.shape[1], length):
+            yield columns, _Pass(network, features[:, columns], map_items, n_threads)
 
 
 class _Pass:
     """All neurons on samples Y (l, p): out, where the gates are left, and back.
 
-    Blocks of neurons are worked on side by side. Arrays of samples have a row for each
-    output and a tile, and the places behind the last sample are never used.
+    Blocks of neurons are worked on side by side. Samples lie in chunks of equal length,
+    whole vectors long; the places behind the last one are never used.
     """
 
-    def __init__(self, network, Y):
-        self._Y = Y
+    def __init__(self, network, Y, map_items, n_threads):
         self._signs = np.ascontiguousarray(network._signs(Y).T) * network.width**-0.5
-        self._blocks = list(enumerate(gen_batches(network.width, _NEURONS)))
-        n_tiles = -(-Y.shape[1] // _SAMPLES)
-        self._length = -(-Y.shape[1] // (n_tiles * _LONGEST_VECTOR)) * _LONGEST_VECTOR
-        self._columns = list(gen_batches(Y.shape[1], self._length))
-        self._spare_tiles = []
-        n_bytes = gate_tiles().bytes_of_gates(self._length, Y.dtype)
-        shape = (len(self._blocks), len(self._columns), _NEURONS, n_bytes)
-        self._gates = np.empty(shape, np.uint8)
+        self._n_samples = Y.shape[1]
+        n_chunks = -(-Y.shape[1] // _SAMPLES)
+        self._chunks = np.ascontiguousarray(in_chunks(Y, n_chunks).swapaxes(0, 1))
+        length = self._chunks.shape[2]
+        n_blocks = -(-network.width // _NEURONS)
+        n_bytes = gate_tiles().bytes_of_gates(length, Y.dtype)
+        self._gates = np.empty((n_blocks, n_chunks, _NEURONS, n_bytes), np.uint8)
+        n_pieces = min(n_blocks, _PIECES * n_threads)
+        self._pieces = list(gen_even_slices(n_blocks, n_pieces))
+        self._map_items, self._spare_tiles = map_items, []
 
     def read(self, weights, direction=None):  # (n_outputs, p)
         """Outputs, or their rate of change along a direction; the gates are left."""
-        n_samples = self._Y.shape[1]
-        parts = self._map(lambda block: self._read_block(block, weights, direction))
+        n_chunks, _, length = self._chunks.shape
+        shape = (len(self._gates), len(self._signs), n_chunks, length)
+        u, is_direction = np.zeros(shape, self._chunks.dtype), direction is not None
+
+        def work(blocks):
+            with self._tile() as tile:
+                gate_tiles().read_blocks(
+                    *(blocks.start, blocks.stop, weights),
+                    *(weights if direction is None else direction, is_direction),
+                    *(self._chunks, self._signs),
+                    *(tile, self._gates, u, vector_length(tile.dtype)),
+                )
+
+        self._map_items(work, self._pieces)
         # In float64 and in order, so that the threads make no difference.
-        u = np.sum(parts, axis=0, dtype=np.float64).astype(self._Y.dtype)
-        return u.reshape(len(self._signs), -1)[:, :n_samples]
+        total = np.sum(u, axis=0, dtype=np.float64).astype(u.dtype)
+        return total.reshape(len(self._signs), -1)[:, : self._n_samples]
 
     def add_pullback(self, s, gradient):
         """Add J^T s (n_outputs, p) to the gradient, at the gates that were left."""
-        n_outputs, n_samples = s.shape
-        padded = np.zeros((n_outputs, len(self._columns) * self._length), self._Y.dtype)
-        padded[:, :n_samples] = s
-        padded = padded.reshape(n_outputs, len(self._columns), self._length)
-        samples = np.ascontiguousarray(self._Y.T)
-        self._map(lambda block: self._pull_block(block, padded, samples, gradient))
+        cotangents = in_chunks(np.asarray(s, gradient.dtype), len(self._chunks))
 
-    def _map(self, work):
-        return map_blocks(work, self._blocks, self._Y, self._signs.shape[1])
+        def work(blocks):
+            part = np.empty((_NEURONS, gradient.shape[1]), gradient.dtype)
+            with self._tile() as tile:
+                gate_tiles().pull_blocks(
+                    *(blocks.start, blocks.stop, cotangents, self._chunks),
+                    *(self._signs, tile, self._gates, part, gradient),
+                    vector_length(tile.dtype),
+                )
 
-    def _read_block(self, block, weights, direction):  # (n_outputs, tiles, length)
-        jit, (i, rows) = gate_tiles(), block
-        n_outputs, n_tiles = len(self._signs), len(self._columns)
-        u = np.zeros((n_outputs, n_tiles, self._length), self._Y.dtype)
-        with self._tile(rows) as tile:
-            for j, columns in enumerate(self._columns):
-                pre_activations = tile[:, : columns.stop - columns.start]
-                gates = self._gates[i, j, : len(tile)]
-                np.matmul(weights[rows], self._Y[:, columns], out=pre_activations)
-                for signs, total in zip(self._signs[:, rows], u[:, j], strict=True):
-                    jit.close_gates(tile, signs, gates, total)
-                if direction is not None:
-                    u[:, j] = 0
-                    np.matmul(direction[rows], self._Y[:, columns], out=pre_activations)
-                    for signs, total in zip(self._signs[:, rows], u[:, j], strict=True):
-                        jit.read_gated(tile, signs, gates, total)
-        return u
-
-    def _pull_block(self, block, s, samples, gradient):
-        jit, (i, rows) = gate_tiles(), block
-        with self._tile(rows) as tile:
-            for j, columns in enumerate(self._columns):
-                gates = self._gates[i, j, : len(tile)]
-                for output, signs in enumerate(self._signs[:, rows]):
-                    is_first = output == 0
-                    jit.open_gates(tile, signs, gates, s[output, j], is_first=is_first)
-                back = tile[:, : columns.stop - columns.start]
-                gradient[rows] += back @ samples[columns]
+        self._map_items(work, self._pieces)
 
     @contextmanager
-    def _tile(self, rows):
-        """Room for a tile, from a block that is done with it where there is one.
+    def _tile(self):
+        """Room for a tile, from a piece of work that is done with it if there is one.
 
-        New memory for each block would cost a sixth of a step in page faults.
+        New memory for each piece would cost a sixth of a step in page faults.
         """
         try:
             tile = self._spare_tiles.pop()
         except IndexError:
-            tile = np.zeros((_NEURONS, self._length), self._Y.dtype)
-        yield tile[: rows.stop - rows.start]
+            tile = np.zeros((_NEURONS, self._chunks.shape[2]), self._chunks.dtype)
+        yield tile
         self._spare_tiles.append(tile)

@@ -1,7 +1,8 @@
 """Threads over independent pieces of work, with one BLAS thread in each."""
 
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from contextlib import contextmanager
+from functools import cache, partial
 from queue import SimpleQueue
 
 from sklearn.utils import gen_even_slices
@@ -9,7 +10,14 @@ from threadpoolctl import ThreadpoolController
 
 from sklearn_jlntk._array_api import is_numpy_array
 
-__all__ = ["map_blocks", "map_on_threads", "map_shares", "n_blas_threads"]
+__all__ = [
+    "map_blocks",
+    "map_on_threads",
+    "map_shares",
+    "n_blas_threads",
+    "n_threads_for",
+    "team",
+]
 
 # Numbers worked on from which threads gain more than it takes to start them.
 _LEAST_FOR_THREADS = 2**20
@@ -30,12 +38,20 @@ def n_blas_threads():
     return min(filter(None, counts), default=None)
 
 
-def map_on_threads(work, items, *, n_threads):
-    """Results of `work(item)` in order, on this thread and others that start for it.
+@contextmanager
+def team(n_threads):
+    """Function that maps work over items on so many threads, this one among them.
 
-    Whoever is free takes the next item. The others live for this call alone, so that none
-    is left that a fork could lose. NumPy lets threads run side by side.
+    They live for the statement alone, so that none is left that a fork could lose, and
+    BLAS keeps to one thread in each: those that it starts of its own spin for a while
+    after every product, on the cores of these. NumPy lets threads run side by side.
     """
+    with _blas().limit(limits=1), ThreadPoolExecutor(max(1, n_threads - 1)) as others:
+        yield partial(_map, others, n_threads)
+
+
+def _map(executor, n_threads, work, items):
+    """Results of `work(item)` in order; whoever is free takes the next item."""
     n_others = min(n_threads, len(items)) - 1
     if n_others < 1:
         return [work(item) for item in items]
@@ -47,12 +63,22 @@ def map_on_threads(work, items, *, n_threads):
         for place in iter(places.get, None):
             results[place] = work(items[place])
 
-    with ThreadPoolExecutor(n_others) as executor:
-        others = [executor.submit(take_turns) for _ in range(n_others)]
-        take_turns()
+    others = [executor.submit(take_turns) for _ in range(n_others)]
+    take_turns()
     for other in others:
         other.result()
     return results
+
+
+def map_on_threads(work, items, *, n_threads):
+    """Results of `work(item)` in order, on so many threads."""
+    with team(n_threads) as map_items:
+        return map_items(work, items)
+
+
+def n_threads_for(n_numbers):
+    """Threads that work on so many numbers gains from."""
+    return (n_blas_threads() or 1) if n_numbers >= _LEAST_FOR_THREADS else 1
 
 
 def map_blocks(work, blocks, Y, width):
@@ -63,11 +89,8 @@ def map_blocks(work, blocks, Y, width):
     """
     if not is_numpy_array(Y):
         return [work(block) for block in blocks]
-    n_threads = n_blas_threads() or 1
-    if width * Y.shape[1] < _LEAST_FOR_THREADS:
-        n_threads = 1
-    with _blas().limit(limits=1):
-        return map_on_threads(work, list(blocks), n_threads=n_threads)
+    n_threads = n_threads_for(width * Y.shape[1])
+    return map_on_threads(work, list(blocks), n_threads=n_threads)
 
 
 def map_shares(work, n_samples, like):
@@ -80,5 +103,4 @@ def map_shares(work, n_samples, like):
     shares = list(gen_even_slices(n_samples, min(n_threads, n_samples)))
     if len(shares) == 1:
         return [work(shares[0])]
-    with _blas().limit(limits=1):
-        return map_on_threads(work, shares, n_threads=n_threads)
+    return map_on_threads(work, shares, n_threads=n_threads)

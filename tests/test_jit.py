@@ -12,7 +12,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 import sklearn_jlntk._jit as jit
-from sklearn_jlntk._compiled_network import serves
+from sklearn_jlntk._compiled_expansion import serves
 from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
@@ -264,7 +264,7 @@ def test_import_leaves_numba_alone():
 
 LARGE = """
 import numpy as np
-from sklearn_jlntk._compiled_network import serves
+from sklearn_jlntk._compiled_expansion import serves
 from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch

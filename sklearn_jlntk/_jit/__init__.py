@@ -18,6 +18,7 @@ __all__ = [
     "relu_layers",
     "relu_pass",
     "sketch_rows",
+    "vector_length",
 ]
 
 # Pre-activations of one pass; with fewer, a fit is over before the compiler would be.
@@ -30,7 +31,7 @@ _BLOCK_LENGTHS = (64, 4096)
 
 
 def has_gate_tiles(features, n_neurons):
-    """Whether `gate_tiles` serve these samples and so many neurons."""
+    """Whether `gate_tiles` serves these samples and so many neurons."""
     return _is_compilable(features) and _is_worth_it(features, n_neurons)
 
 
@@ -92,41 +93,25 @@ def relu_layers(s, c, rays_x, rays_y, scales_x, scales_y, kind, has_bias):
     return relu_layers(s, c, rays_x, rays_y, scales_x, scales_y, kind, has_bias)
 
 
-def relu_pass(hidden, input_signs, block_signs, positions, readout):
-    r"""Sums over neurons, and gates seen from the hidden columns, in a single pass.
+def vector_length(dtype):
+    """Numbers of a dtype in a vector of this machine."""
+    from sklearn_jlntk._jit import _vectors
 
-    Parameters
-    ----------
-    hidden : ndarray of shape (effective_width, n_samples)
-        Columns h in front of the expansion, float32 or float64.
-    input_signs : int8 ndarray of shape (width,)
-        Signs :math:`D_{out}` of the neurons.
-    block_signs : int8 ndarray of shape (n_blocks, block_length)
-        Signs :math:`D_b` in front of the transform of each block of neurons.
-    positions : int ndarray of shape (effective_width,)
-        Coordinates of a block that the columns are embedded at.
-    readout : ndarray of shape (width, n_outputs)
-        Output signs, a column v for each output.
+    return _vectors.vector_length(dtype)
 
-    Returns
-    -------
-    u : ndarray of shape (n_outputs, n_samples)
-        :math:`v^T \max(p, 0)` for the pre-activations :math:`p = A h`.
-    projected_gates : ndarray of shape (n_outputs, effective_width, n_samples)
-        :math:`A^T (v \circ 1[p > 0])`.
 
-    Notes
-    -----
-    The expansion is that of `BlockHadamard`,
-    :math:`A = k^{-1/2} D_{out} [H_L D_1; \ldots; H_L D_{nb}] E`. About
-    :math:`2 \log_2 L + 6` operations for each sample and neuron, all in cache. The
-    memory beside the two results is that of a few numbers a neuron.
-    """
-    from sklearn_jlntk._jit._relu_pass import relu_pass
+def gate_tiles():
+    """Module of what is done to a tile of pre-activations; see `_gate_tiles`."""
+    from sklearn_jlntk._jit import _gate_tiles
 
-    u, gates = relu_pass(hidden, input_signs, block_signs, positions, readout)
-    scale = hidden.shape[0] ** -0.5
-    return (u * scale).astype(hidden.dtype), np.multiply(gates, scale, out=gates)
+    return _gate_tiles
+
+
+def relu_pass():
+    """Module of what is done behind a block Hadamard expansion; see `_relu_pass`."""
+    from sklearn_jlntk._jit import _relu_pass
+
+    return _relu_pass
 
 
 def sketch_rows(X, input_signs, block_signs, positions):
@@ -162,13 +147,6 @@ def add_common_gates(gates, other_gates, counts):
     from sklearn_jlntk._jit._common_gates import add_common_gates
 
     add_common_gates(gates, other_gates, counts)
-
-
-def gate_tiles():
-    """Module of what is done to a tile of pre-activations; see `_gate_tiles`."""
-    from sklearn_jlntk._jit import _gate_tiles
-
-    return _gate_tiles
 
 
 def _is_compilable(numbers):

@@ -3,7 +3,12 @@
 A tile is a block of neurons on a chunk of samples, small enough to stay in cache between
 the matrix product that makes it and the one that uses it. Its rows are whole vectors
 long: what stands behind the last sample of a row is worked on and never used.
+
+Products and gates of many tiles are one compiled call, in which Python has no part, so
+that threads never wait for each other.
 """
+
+import numpy as np
 
 from sklearn_jlntk._jit._compiled import compiled, inlined
 from sklearn_jlntk._jit._vectors import (
@@ -85,6 +90,91 @@ def _on_tile(action, tile, readout, gates, vector, n_lanes):
             )
 
 
+@compiled
+def read_blocks(
+    first,
+    stop,
+    weights,
+    direction,
+    has_direction,
+    chunks,
+    readout,
+    tile,
+    gates,
+    u,
+    n_lanes,
+):
+    """Readout of the tiles of some blocks of neurons, their gates left behind.
+
+    Parameters
+    ----------
+    first, stop : int
+        Blocks of neurons, each as long as the tile.
+    weights, direction : ndarrays of shape (n_neurons, n_components)
+        The gates are those of the weights; what is read through them is the direction
+        if `has_direction`, else the weights.
+    chunks : ndarray of shape (n_chunks, n_components, length)
+        Features.
+    readout : ndarray of shape (n_outputs, n_neurons)
+        Signs, scaled.
+    tile : ndarray of shape (block_length, length)
+        Room for a tile.
+    gates : uint8 ndarray of shape (n_blocks, n_chunks, block_length, n_bytes)
+        Written to.
+    u : ndarray of shape (n_blocks, n_outputs, n_chunks, length)
+        Added to.
+    n_lanes : int
+        Numbers in a vector.
+    """
+    for block in range(first, stop):
+        start = block * tile.shape[0]
+        end = min(start + tile.shape[0], weights.shape[0])
+        rows = tile[: end - start]
+        for j in range(chunks.shape[0]):
+            np.dot(weights[start:end], chunks[j], rows)
+            for i in range(readout.shape[0]):
+                signs, total = readout[i][start:end], u[block, i, j]
+                _on_tile(_CLOSE, rows, signs, gates[block, j], total, n_lanes)
+            if has_direction:
+                np.dot(direction[start:end], chunks[j], rows)
+                for i in range(readout.shape[0]):
+                    signs, total = readout[i][start:end], u[block, i, j]
+                    total[:] = 0
+                    _on_tile(_READ, rows, signs, gates[block, j], total, n_lanes)
+
+
+@compiled
+def pull_blocks(
+    first, stop, cotangents, chunks, readout, tile, gates, part, gradient, n_lanes
+):
+    """Gradient rows of some blocks of neurons, from the gates that were left.
+
+    Parameters
+    ----------
+    first, stop : int
+        Blocks of neurons, each as long as the tile.
+    cotangents : ndarray of shape (n_outputs, n_chunks, length)
+        Rates of change of the loss with the outputs, zero behind the last sample.
+    chunks, readout, tile, gates, n_lanes
+        As for `read_blocks`.
+    part : ndarray of shape (block_length, n_components)
+        Room for what a tile adds.
+    gradient : ndarray of shape (n_neurons, n_components)
+        Added to.
+    """
+    for block in range(first, stop):
+        start = block * tile.shape[0]
+        end = min(start + tile.shape[0], gradient.shape[0])
+        rows, added = tile[: end - start], part[: end - start]
+        for j in range(chunks.shape[0]):
+            for i in range(readout.shape[0]):
+                signs, s = readout[i][start:end], cotangents[i, j]
+                action = _OPEN if i == 0 else _OPEN_MORE
+                _on_tile(action, rows, signs, gates[block, j], s, n_lanes)
+            np.dot(rows, chunks[j].T, added)
+            gradient[start:end] += added
+
+
 def bytes_of_gates(n_samples, dtype):
     """Bytes of the gates of a neuron on samples that fill whole vectors."""
     lanes = vector_length(dtype)
@@ -94,14 +184,3 @@ def bytes_of_gates(n_samples, dtype):
 def close_gates(tile, readout, gates, u):
     """Gates p > 0 of a tile of pre-activations; readout . max(p, 0) is added to u."""
     _on_tile(_CLOSE, tile, readout, gates, u, vector_length(tile.dtype))
-
-
-def read_gated(tile, readout, gates, u):
-    """Readout times the open places of a tile, added to u."""
-    _on_tile(_READ, tile, readout, gates, u, vector_length(tile.dtype))
-
-
-def open_gates(tile, readout, gates, s, *, is_first=True):
-    """Readout times s where the gates are open, else zero; more is added to a tile."""
-    action = _OPEN if is_first else _OPEN_MORE
-    _on_tile(action, tile, readout, gates, s, vector_length(tile.dtype))

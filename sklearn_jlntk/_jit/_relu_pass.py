@@ -6,13 +6,13 @@ projected back before the next one is touched: signs, transform, ReLU, transform
 
 import numpy as np
 
-from sklearn_jlntk._jit._compiled import compiled, inlined, run_on_threads
+from sklearn_jlntk._jit._compiled import compiled, inlined
 from sklearn_jlntk._jit._vectors import (
     activate_group,
     enter_group,
     leave_group,
+    read_out_group,
     transform_group,
-    vector_length,
 )
 
 # A transform of this length is one of the three numbers in turn, the last one across
@@ -62,6 +62,17 @@ def _activate(rows, start, step, signs, readout, neuron, outputs, n_rows):
 
 
 @inlined
+def _read_out(rows, start, step, signs, readout, neuron, outputs, n_rows):
+    """`read_out_group` for a number of rows known at run time."""
+    if n_rows == 16:
+        read_out_group(rows, start, step, signs, readout, neuron, 1, outputs, 16)
+    elif n_rows == 8:
+        read_out_group(rows, start, step, signs, readout, neuron, 1, outputs, 8)
+    else:
+        read_out_group(rows, start, step, signs, readout, neuron, 1, outputs, 4)
+
+
+@inlined
 def leave(rows, start, step, signs, sign, sign_step, total, n_rows):
     """`leave_group` for a number of rows known at run time."""
     if n_rows == 16:
@@ -73,41 +84,51 @@ def leave(rows, start, step, signs, sign, sign_step, total, n_rows):
 
 
 @inlined
-def _pass_blocks(
-    hidden, scratch, gates, outputs, totals, block_signs, signs, readout, radices
+def _pass_block(
+    block,
+    hidden,
+    scratch,
+    gates,
+    outputs,
+    block_signs,
+    signs,
+    readout,
+    radices,
+    returns,
 ):
-    """All blocks of neurons for one vector of samples; adds to `gates` and `totals`."""
+    """One block of neurons for one vector of samples; adds to `gates` and `outputs`."""
     top, middle, bottom = radices
     row = outputs.shape[0]
     inner = middle * bottom
     # An odd distance in vectors, so that the rows of a group share no cache set.
     pitch = (inner + 1) * row
-    for block in range(0, signs.shape[0], top * inner):
-        for j in range(inner):
-            sign = block + j
-            enter(hidden, j * row, pitch, block_signs, sign, inner, scratch, top)
-        for i in range(top):
-            start, neuron = i * pitch, block + i * inner
-            for j in range(bottom):
-                transform(scratch, start + j * row, bottom * row, middle)
+    for j in range(inner):
+        enter(hidden, j * row, pitch, block_signs, block + j, inner, scratch, top)
+    for i in range(top):
+        start, neuron = i * pitch, block + i * inner
+        for j in range(bottom):
+            transform(scratch, start + j * row, bottom * row, middle)
+        if not returns:
             for j in range(0, inner, bottom):
                 at = start + j * row
-                _activate(scratch, at, row, signs, readout, neuron + j, outputs, bottom)
-            for j in range(bottom):
-                transform(scratch, start + j * row, bottom * row, middle)
+                _read_out(scratch, at, row, signs, readout, neuron + j, outputs, bottom)
+            continue
+        for j in range(0, inner, bottom):
+            at = start + j * row
+            _activate(scratch, at, row, signs, readout, neuron + j, outputs, bottom)
+        for j in range(bottom):
+            transform(scratch, start + j * row, bottom * row, middle)
+    if returns:
         for j in range(inner):
-            sign = block + j
-            leave(scratch, j * row, pitch, block_signs, sign, inner, gates, top)
-        for lane in range(row):
-            totals[lane] += outputs[lane]
-            outputs[lane] = 0
+            leave(scratch, j * row, pitch, block_signs, block + j, inner, gates, top)
 
 
 @compiled
-def pass_samples(
-    hidden, places, block_signs, signs, readout, radices, lanes, start, stop, u, gates
+def _pass_samples(
+    hidden, n_samples, places, block_signs, signs, readout, radices, lanes, u, gates
 ):
-    """Columns from `start` to `stop` of `u` and `gates`, a vector of them at a time."""
+    """Columns of `u` and `gates`, a vector of them at a time; no gates if these have no
+    rows, which takes half the time."""
     top, middle, bottom = radices
     size = top * (middle * bottom + 1) * lanes
     columns = np.zeros(size, hidden.dtype)
@@ -115,51 +136,123 @@ def pass_samples(
     back = np.zeros(size, hidden.dtype)
     outputs = np.zeros(lanes, hidden.dtype)
     totals = np.zeros(lanes)
-    for first in range(start, stop, lanes):
-        n = min(lanes, stop - first)
+    returns = gates.shape[0] > 0
+    for first in range(0, n_samples, lanes):
+        n = min(lanes, n_samples - first)
         columns[:] = 0
         back[:] = 0
         totals[:] = 0
         for i in range(places.shape[0]):
             columns[places[i] : places[i] + n] = hidden[i, first : first + n]
-        _pass_blocks(
-            columns,
-            scratch,
-            back,
-            outputs,
-            totals,
-            block_signs,
-            signs,
-            readout,
-            radices,
-        )
+        for block in range(0, signs.shape[0], top * middle * bottom):
+            _pass_block(
+                block,
+                columns,
+                scratch,
+                back,
+                outputs,
+                block_signs,
+                signs,
+                readout,
+                radices,
+                returns,
+            )
+            for lane in range(lanes):
+                totals[lane] += outputs[lane]
+                outputs[lane] = 0
         u[first : first + n] = totals[:n]
-        for i in range(places.shape[0]):
-            gates[i, first : first + n] = back[places[i] : places[i] + n]
+        if returns:
+            for i in range(places.shape[0]):
+                gates[i, first : first + n] = back[places[i] : places[i] + n]
 
 
-def relu_pass(hidden, input_signs, block_signs, positions, readout):
-    """Results of `sklearn_jlntk._jit.relu_pass` before they are scaled, u in float64."""
-    n_samples, (n_neurons, n_outputs) = hidden.shape[1], readout.shape
-    dtype, size = hidden.dtype, block_signs.size
-    radices = RADICES[block_signs.shape[1]]
-    inner = radices[1] * radices[2]
-    lanes = vector_length(dtype)
-    # Neurons that fill up the last block have sign zero: their gates stay closed.
-    signs, v = np.zeros(size, dtype), np.zeros((n_outputs, size), dtype)
-    signs[:n_neurons], v[:, :n_neurons] = input_signs, readout.T
-    block_signs = block_signs.astype(dtype).ravel()
-    places = (positions + positions // inner) * lanes
-    hidden = np.require(hidden, requirements="CW")
-    u = np.empty((n_outputs, n_samples))
-    gates = np.empty((n_outputs, *hidden.shape), dtype)
+@compiled
+def pass_chunks(
+    first,
+    stop,
+    n_samples,
+    weights,
+    chunks,
+    places,
+    block_signs,
+    signs,
+    readout,
+    radices,
+    lanes,
+    hidden,
+    u,
+    gates,
+):
+    """Sums over neurons, and gates seen from the rows of B, for some chunks of samples.
 
-    def work(start, stop):
-        for i in range(n_outputs):
-            pass_samples(
-                *(hidden, places, block_signs, signs, v[i], radices, lanes),
-                *(start, stop, u[i], gates[i]),
+    Parameters
+    ----------
+    first, stop : int
+        Chunks.
+    n_samples : int
+        Samples in all chunks; the places behind the last one are left alone.
+    weights : ndarray of shape (effective_width, n_components)
+        B.
+    chunks : ndarray of shape (n_chunks, n_components, length)
+        Features.
+    places : int ndarray of shape (effective_width,)
+        Where the rows of B are among the numbers of a block.
+    block_signs, signs : ndarrays of shape (n_blocks * block_length,)
+        Signs in front of the transforms, and behind them; zero for neurons that are not
+        there.
+    readout : ndarray of shape (n_outputs, n_blocks * block_length)
+        Output signs.
+    radices, lanes : tuple of int, int
+        Member of `RADICES`, and numbers in a vector.
+    hidden : ndarray of shape (effective_width, length)
+        Room for the products of B with a chunk.
+    u : float64 ndarray of shape (n_chunks, n_outputs, length)
+        Written to: ``v . max(p, 0)`` for pre-activations p that are not scaled.
+    gates : ndarray of shape (n_chunks, n_outputs, effective_width or 0, length)
+        Written to if there is room: what the gates give back, not scaled.
+    """
+    length = chunks.shape[2]
+    for j in range(first, stop):
+        n = min(length, n_samples - j * length)
+        np.dot(weights, chunks[j], hidden)
+        for i in range(readout.shape[0]):
+            _pass_samples(
+                hidden,
+                n,
+                places,
+                block_signs,
+                signs,
+                readout[i],
+                radices,
+                lanes,
+                u[j, i],
+                gates[j, i],
             )
 
-    run_on_threads(work, n_samples, lanes)
-    return u, gates
+
+@compiled
+def pull_rows(start, stop, cotangents, chunks, gates, weighted, part, gradient):
+    """Some rows of the gradient in B, from the gates of all chunks.
+
+    Parameters
+    ----------
+    start, stop : int
+        Rows of B.
+    cotangents : ndarray of shape (n_outputs, n_chunks, length)
+        Rates of change of the loss with the outputs, scaled, and zero behind the last
+        sample.
+    chunks, gates
+        As for `pass_chunks`; what is behind the last sample has to be finite.
+    weighted, part : ndarrays of shape (n_rows, length) and (n_rows, n_components)
+        Room for no fewer rows than these.
+    gradient : ndarray of shape (effective_width, n_components)
+        Added to.
+    """
+    rows, added = weighted[: stop - start], part[: stop - start]
+    for j in range(chunks.shape[0]):
+        for row in range(stop - start):
+            rows[row] = cotangents[0, j] * gates[j, 0, start + row]
+            for i in range(1, cotangents.shape[0]):
+                rows[row] += cotangents[i, j] * gates[j, i, start + row]
+        np.dot(rows, chunks[j].T, added)
+        gradient[start:stop] += added

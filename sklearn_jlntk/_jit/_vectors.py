@@ -167,21 +167,38 @@ def _leave_group(group):
         group.store(total, place, group.add(group.load(total, place), signed))
 
 
-def _activate_group(group):
-    rows_, start, step, signs, readout, first, one, outputs, _ = group.arguments
-    places = group.places(start, step)
+def _neurons(group):
+    """Pre-activations of a group of neurons, their signs, and their readout."""
+    rows, start, step, signs, readout, first, one, *_ = group.arguments
     neurons = group.places(first, one)
-    rows = group.butterflies([group.load(rows_, place) for place in places])
+    transformed = group.butterflies(
+        [group.load(rows, place) for place in group.places(start, step)]
+    )
+    for row, at in zip(transformed, neurons, strict=True):
+        sign = group.repeat(signs, at)
+        yield group.multiply(row, sign), sign, group.repeat(readout, at)
+
+
+def _read_out_group(group):
+    *_, one, outputs, _ = group.arguments
     zero = ir.Constant(one.type, 0)
     u = group.load(outputs, zero)
-    for i, at in enumerate(neurons):
-        sign, v = group.repeat(signs, at), group.repeat(readout, at)
-        x = group.multiply(rows[i], sign)
+    for x, _, v in _neurons(group):
+        u = group.add(u, group.multiply(v, group.through(group.opens(x), x)))
+    group.store(outputs, zero, u)
+
+
+def _activate_group(group):
+    rows_, start, step, *_, one, outputs, _ = group.arguments
+    zero = ir.Constant(one.type, 0)
+    u, back = group.load(outputs, zero), []
+    for x, sign, v in _neurons(group):
         gates = group.opens(x)
         u = group.add(u, group.multiply(v, group.through(gates, x)))
-        rows[i] = group.through(gates, group.multiply(sign, v))
+        back.append(group.through(gates, group.multiply(sign, v)))
     group.store(outputs, zero, u)
-    for place, row in zip(places, group.butterflies(rows), strict=True):
+    places = group.places(start, step)
+    for place, row in zip(places, group.butterflies(back), strict=True):
         group.store(rows_, place, row)
 
 
@@ -248,6 +265,17 @@ def enter_group(typingctx, rows, start, step, signs, sign, sign_step, target, n_
 def leave_group(typingctx, rows, start, step, signs, sign, sign_step, total, n_rows):
     """Signs times the transform of a group, added to the same places of `total`."""
     return _void(_leave_group, rows, start, step, signs, sign, sign_step, total, n_rows)
+
+
+@intrinsic(prefer_literal=True)
+def read_out_group(
+    typingctx, rows, start, step, signs, readout, neuron, one, outputs, n_rows
+):
+    """The first half of `activate_group`: readout times max(p, 0), added to `outputs`."""
+    return _void(
+        _read_out_group,
+        *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
+    )
 
 
 @intrinsic(prefer_literal=True)
