@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import wraps
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from sklearn_jlntk._array_api import (
     device,
@@ -16,6 +15,7 @@ from sklearn_jlntk._array_api import (
     numbers_at_once,
     out_of_memory_errors,
 )
+from sklearn_jlntk._slices import batches
 
 __all__ = [
     "block_size",
@@ -82,7 +82,7 @@ def sample_slices(network, features):
     else:
         # A takes many columns at a time far faster than few.
         length = 8 * size // network.width
-    return gen_batches(features.shape[1], max(1, length))
+    return batches(features.shape[1], max(1, length))
 
 
 def neuron_slices(network, *columns):
@@ -91,7 +91,7 @@ def neuron_slices(network, *columns):
         return [slice(None)]
     size = block_size(network, columns[0])
     length = max(1, size // max(Y.shape[1] for Y in columns))
-    return gen_batches(network.width, length)
+    return batches(network.width, length)
 
 
 def plain(matrix):

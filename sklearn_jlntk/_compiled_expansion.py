@@ -7,10 +7,10 @@ everything else follows from them in products that the width does not enter.
 """
 
 import numpy as np
-from sklearn.utils import gen_batches, gen_even_slices
 
 from sklearn_jlntk._blocks import block_size, in_chunks, plain
 from sklearn_jlntk._jit import has_relu_pass, relu_pass, vector_length
+from sklearn_jlntk._slices import batches, even_slices
 from sklearn_jlntk._threads import n_threads_for, team
 from sklearn_jlntk.operators import BlockHadamard
 
@@ -19,6 +19,8 @@ from sklearn_jlntk.operators import BlockHadamard
 _MOST_OUTPUTS = 12
 # Samples of a chunk; few of them are shared out in smaller ones.
 _SAMPLES, _FEW, _SAMPLES_OF_FEW = 64, 512, 16
+# Samples that enter one product on the way back.
+_SAMPLES_TOGETHER = 512
 # Pieces of work for each thread: whoever is held up by others leaves some to the rest.
 _PIECES = 4
 
@@ -67,7 +69,7 @@ def _passes(network, weights, features, *, keep_gates=True):
     expansion = _Expansion(network, features.dtype)
     n_threads = n_threads_for(network.width * features.shape[1])
     with team(n_threads) as map_items:
-        for columns in gen_batches(features.shape[1], length):
+        for columns in batches(features.shape[1], length):
             yield (
                 columns,
                 _Pass(
@@ -109,9 +111,10 @@ class _Pass:
         self._expansion, self._n_samples = expansion, Y.shape[1]
         self._map_items, self._n_pieces = threads
         self._n_chunks = -(-Y.shape[1] // _samples_of_chunk(Y.shape[1]))
-        self._chunks = self._in_chunks(Y).swapaxes(0, 1)
-        self._chunks = np.ascontiguousarray(self._chunks)
-        length, n_outputs = self._chunks.shape[2], len(expansion.readout)
+        self._samples = self._in_chunks(Y).reshape(len(Y), -1).T
+        self._samples = np.ascontiguousarray(self._samples)
+        length = len(self._samples) // self._n_chunks
+        n_outputs = len(expansion.readout)
         u = np.zeros((self._n_chunks, n_outputs, length))
         n_rows = len(weights) if keep_gates else 0
         gates = np.empty((self._n_chunks, n_outputs, n_rows, length), Y.dtype)
@@ -121,7 +124,7 @@ class _Pass:
         def work(chunks):
             hidden = np.empty((len(weights), length), weights.dtype)
             relu_pass().pass_chunks(
-                *(chunks.start, chunks.stop, self._n_samples, weights, self._chunks),
+                *(chunks.start, chunks.stop, self._n_samples, weights, self._samples),
                 *(expansion.places, expansion.block_signs, expansion.signs),
                 *(expansion.readout, expansion.radices, expansion.lanes),
                 *(hidden, u, gates),
@@ -133,8 +136,7 @@ class _Pass:
 
     def _map(self, work, n_items):
         """Share out so many items."""
-        n_pieces = min(n_items, self._n_pieces)
-        self._map_items(work, list(gen_even_slices(n_items, n_pieces)))
+        self._map_items(work, even_slices(n_items, self._n_pieces))
 
     def _in_chunks(self, rows):  # (r, p) -> (r, chunks, length)
         return in_chunks(rows, self._n_chunks)
@@ -158,12 +160,14 @@ class _Pass:
         """Add J^T s (n_outputs, p) to the gradient."""
         scale = self._expansion.scale * self._expansion.scale_of_outputs
         cotangents = self._in_chunks((s * scale).astype(gradient.dtype))
+        length = cotangents.shape[2]
+        n_together = min(self._n_chunks, max(1, _SAMPLES_TOGETHER // length))
 
         def work(rows):
             n_rows = rows.stop - rows.start
             relu_pass().pull_rows(
-                *(rows.start, rows.stop, cotangents, self._chunks, self._gates),
-                np.empty((n_rows, self._chunks.shape[2]), gradient.dtype),
+                *(rows.start, rows.stop, cotangents, self._samples, self._gates),
+                np.empty((n_rows, n_together * length), gradient.dtype),
                 np.empty((n_rows, gradient.shape[1]), gradient.dtype),
                 gradient,
             )

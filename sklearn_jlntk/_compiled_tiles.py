@@ -8,7 +8,6 @@ that a gradient is two products of the size of the network and little else.
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.utils import gen_batches, gen_even_slices
 
 from sklearn_jlntk._blocks import in_chunks, plain
 from sklearn_jlntk._jit import (
@@ -17,6 +16,7 @@ from sklearn_jlntk._jit import (
     has_gate_tiles,
     vector_length,
 )
+from sklearn_jlntk._slices import batches, even_slices
 from sklearn_jlntk._threads import map_blocks, n_threads_for, team
 from sklearn_jlntk.operators import Identity
 
@@ -62,7 +62,7 @@ def active_together(network, weights, features, other_features):  # (n, n_others
     counts = np.zeros((features.shape[1], other_features.shape[1]), np.uint64)
     n_samples = max(counts.shape)
     length = max(1, 8 * _MOST_BYTES_OF_GATES // (n_samples * _NEURONS)) * _NEURONS
-    for rows in gen_batches(network.width, length):
+    for rows in batches(network.width, length):
         gates = _packed_gates(weights[rows], features)
         others = gates if is_symmetric else _packed_gates(weights[rows], other_features)
         add_common_gates(gates, others, counts)
@@ -74,7 +74,7 @@ def active_together(network, weights, features, other_features):  # (n, n_others
 def _packed_gates(weights, Y):  # (p, words)
     """Gates of neurons at samples Y (l, p), a bit each."""
     jit, n_samples = gate_tiles(), Y.shape[1]
-    blocks = list(enumerate(gen_batches(len(weights), _NEURONS)))
+    blocks = list(enumerate(batches(len(weights), _NEURONS)))
     n_bytes = jit.bytes_of_gates(_NEURONS, Y.dtype)
     gates = np.empty((len(blocks), n_samples, n_bytes), np.uint8)
     readout, unread = np.zeros(_SAMPLES, Y.dtype), np.zeros(_NEURONS, Y.dtype)
@@ -83,7 +83,7 @@ def _packed_gates(weights, Y):  # (p, words)
         i, rows = block
         # Neurons that fill up the last block are never active.
         tile = np.zeros((_SAMPLES, _NEURONS), Y.dtype)
-        for columns in gen_batches(n_samples, _SAMPLES):
+        for columns in batches(n_samples, _SAMPLES):
             part = tile[: columns.stop - columns.start]
             np.matmul(
                 Y[:, columns].T, weights[rows].T, out=part[:, : rows.stop - rows.start]
@@ -99,7 +99,7 @@ def _passes(network, features):
     length = max(_SAMPLES, 8 * _MOST_BYTES_OF_GATES // network.width)
     n_threads = n_threads_for(network.width * features.shape[1])
     with team(n_threads) as map_items:
-        for columns in gen_batches(features.shape[1], length):
+        for columns in batches(features.shape[1], length):
             yield columns, _Pass(network, features[:, columns], map_items, n_threads)
 
 
@@ -119,8 +119,7 @@ class _Pass:
         n_blocks = -(-network.width // _NEURONS)
         n_bytes = gate_tiles().bytes_of_gates(length, Y.dtype)
         self._gates = np.empty((n_blocks, n_chunks, _NEURONS, n_bytes), np.uint8)
-        n_pieces = min(n_blocks, _PIECES * n_threads)
-        self._pieces = list(gen_even_slices(n_blocks, n_pieces))
+        self._pieces = even_slices(n_blocks, _PIECES * n_threads)
         self._map_items, self._spare_tiles = map_items, []
 
     def read(self, weights, direction=None):  # (n_outputs, p)

@@ -1,14 +1,14 @@
 """Threads over independent pieces of work, with one BLAS thread in each."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, partial
 from queue import SimpleQueue
 
-from sklearn.utils import gen_even_slices
 from threadpoolctl import ThreadpoolController
 
 from sklearn_jlntk._array_api import is_numpy_array
+from sklearn_jlntk._slices import even_slices
 
 __all__ = [
     "map_blocks",
@@ -46,8 +46,9 @@ def team(n_threads):
     BLAS keeps to one thread in each: those that it starts of its own spin for a while
     after every product, on the cores of these. NumPy lets threads run side by side.
     """
-    with _blas().limit(limits=1), ThreadPoolExecutor(max(1, n_threads - 1)) as others:
-        yield partial(_map, others, n_threads)
+    others = nullcontext() if n_threads == 1 else ThreadPoolExecutor(n_threads - 1)
+    with _blas().limit(limits=1), others as executor:
+        yield partial(_map, executor, n_threads)
 
 
 def _map(executor, n_threads, work, items):
@@ -100,7 +101,7 @@ def map_shares(work, n_samples, like):
     network meet for every tile of samples, which costs the more the narrower it is.
     """
     n_threads = (n_blas_threads() or 1) if is_numpy_array(like) else 1
-    shares = list(gen_even_slices(n_samples, min(n_threads, n_samples)))
+    shares = even_slices(n_samples, n_threads)
     if len(shares) == 1:
         return [work(shares[0])]
     return map_on_threads(work, shares, n_threads=n_threads)

@@ -17,7 +17,7 @@ ROOT = Path(sklearn_jlntk.__file__).parent
 
 # Lowest first. A module that is not here has no place yet, and fails the test.
 LAYERS = (
-    {"_array_api", "out_of_core"},
+    {"_array_api", "_slices", "out_of_core"},
     {"_threads", "_blocks"},
     {"_jit", "_cuda"},
     {"_tiles", "_spectrum"},

@@ -172,7 +172,7 @@ def pass_chunks(
     stop,
     n_samples,
     weights,
-    chunks,
+    samples,
     places,
     block_signs,
     signs,
@@ -193,8 +193,8 @@ def pass_chunks(
         Samples in all chunks; the places behind the last one are left alone.
     weights : ndarray of shape (effective_width, n_components)
         B.
-    chunks : ndarray of shape (n_chunks, n_components, length)
-        Features.
+    samples : ndarray of shape (n_chunks * length, n_components)
+        Features, a row for each sample.
     places : int ndarray of shape (effective_width,)
         Where the rows of B are among the numbers of a block.
     block_signs, signs : ndarrays of shape (n_blocks * block_length,)
@@ -211,10 +211,10 @@ def pass_chunks(
     gates : ndarray of shape (n_chunks, n_outputs, effective_width or 0, length)
         Written to if there is room: what the gates give back, not scaled.
     """
-    length = chunks.shape[2]
+    length = hidden.shape[1]
     for j in range(first, stop):
         n = min(length, n_samples - j * length)
-        np.dot(weights, chunks[j], hidden)
+        np.dot(weights, samples[j * length : (j + 1) * length].T, hidden)
         for i in range(readout.shape[0]):
             _pass_samples(
                 hidden,
@@ -230,8 +230,19 @@ def pass_chunks(
             )
 
 
+@inlined
+def _weigh(cotangents, gates, rows):
+    """Gates (n_outputs, n_rows, length) times cotangents, summed over outputs."""
+    for row in range(rows.shape[0]):
+        for column in range(rows.shape[1]):
+            rows[row, column] = cotangents[0, column] * gates[0, row, column]
+        for i in range(1, cotangents.shape[0]):
+            for column in range(rows.shape[1]):
+                rows[row, column] += cotangents[i, column] * gates[i, row, column]
+
+
 @compiled
-def pull_rows(start, stop, cotangents, chunks, gates, weighted, part, gradient):
+def pull_rows(start, stop, cotangents, samples, gates, weighted, part, gradient):
     """Some rows of the gradient in B, from the gates of all chunks.
 
     Parameters
@@ -241,18 +252,27 @@ def pull_rows(start, stop, cotangents, chunks, gates, weighted, part, gradient):
     cotangents : ndarray of shape (n_outputs, n_chunks, length)
         Rates of change of the loss with the outputs, scaled, and zero behind the last
         sample.
-    chunks, gates
+    samples, gates
         As for `pass_chunks`; what is behind the last sample has to be finite.
-    weighted, part : ndarrays of shape (n_rows, length) and (n_rows, n_components)
-        Room for no fewer rows than these.
+    weighted : ndarray of shape (stop - start, n_together * length)
+        Room for the chunks that enter one product.
+    part : ndarray of shape (stop - start, n_components)
+        Room for what they add.
     gradient : ndarray of shape (effective_width, n_components)
         Added to.
     """
-    rows, added = weighted[: stop - start], part[: stop - start]
-    for j in range(chunks.shape[0]):
-        for row in range(stop - start):
-            rows[row] = cotangents[0, j] * gates[j, 0, start + row]
-            for i in range(1, cotangents.shape[0]):
-                rows[row] += cotangents[i, j] * gates[j, i, start + row]
-        np.dot(rows, chunks[j].T, added)
-        gradient[start:stop] += added
+    n_chunks, length = cotangents.shape[1:]
+    n_together = weighted.shape[1] // length
+    flat = weighted.reshape(-1)
+    for first in range(0, n_chunks, n_together):
+        n = min(n_together, n_chunks - first)
+        pitch = n * length
+        rows = flat[: (stop - start) * pitch].reshape(stop - start, pitch)
+        for j in range(n):
+            _weigh(
+                cotangents[:, first + j],
+                gates[first + j, :, start:stop],
+                rows[:, j * length : (j + 1) * length],
+            )
+        np.dot(rows, samples[first * length : first * length + pitch], part)
+        gradient[start:stop] += part
