@@ -45,7 +45,7 @@ def multilayer_perceptron(problem):
     """One epoch of one batch by scikit-learn."""
     X, y = np.ascontiguousarray(problem.F.T), problem.y
     model = MLPRegressor(
-        (problem.network.width,),
+        hidden_layer_sizes=(problem.network.width,),
         solver="sgd",
         momentum=0,
         alpha=0,

@@ -32,6 +32,8 @@ PARTS = {
         ("abc", "float64", 1000, 16384, 128, 256),
     ],
     "abc-large": [("abc", "float32", 2000, 65536, 128, 256)],
+    # As narrow as an expansion gets: the products of a dense one are the floor to beat.
+    "abc-narrow": [("abc", "float32", 1000, 16384, 64, k) for k in (4, 8, 16, 32)],
 }
 IN_MEMORY = (OURS, "torch eager")
 
