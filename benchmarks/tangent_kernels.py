@@ -1,0 +1,134 @@
+"""The tangent kernel H(t) of all pairs of rows, beside the same by matrix products.
+
+For BC the gates are packed to bits and counted; the others multiply them as numbers 0 and
+1. For ABC all multiply projected gates: the others by an expansion as a matrix. All
+kernels are compared with ours before they are timed. The floor is the product of the
+gates alone. Peak memory is that of a process of its own, beyond the arrays of the problem;
+the kernel is part of it.
+"""
+
+import json
+
+import memory
+import numpy as np
+from peers import Problem
+from turns import calls_that_run, medians, ratios, table
+
+from sklearn_jlntk.ntk import empirical_ntk
+
+# Factorisation, dtype, samples, neurons, components, effective width.
+PARTS = {
+    "tangent-kernels": [
+        ("bc", "float32", 300, 4096, 64, None),
+        ("bc", "float32", 1000, 16384, 128, None),
+        ("bc", "float64", 1000, 16384, 128, None),
+        ("abc", "float32", 1000, 16384, 128, 256),
+        ("abc", "float64", 1000, 16384, 128, 256),
+    ]
+}
+OURS = "sklearn_jlntk"
+IN_MEMORY = (OURS, "NumPy")
+
+
+def ours(problem):
+    """The package's."""
+    return lambda: empirical_ntk(problem.network, problem.B, features=problem.F)
+
+
+def by_numpy(problem):
+    """Products of gates in NumPy."""
+    return lambda: _kernel(problem, *_gates(problem, problem.F))
+
+
+def by_torch(problem):
+    """The same products in PyTorch."""
+    import torch
+
+    B, F, v = map(torch.asarray, (problem.B, problem.F, problem.v))
+    A = None if problem.A is None else torch.asarray(problem.A)
+
+    def kernel():
+        Z = ((B @ F if A is None else A @ (B @ F)) > 0).to(v.dtype) * v[:, None]
+        G = Z if A is None else A.T @ Z
+        return (F.T @ F) * (G.T @ G) / len(v)
+
+    return kernel
+
+
+def product_alone(problem):
+    """Inner products of gates that are there already."""
+    G, _ = _gates(problem, problem.F)
+    return lambda: G.T @ G
+
+
+def _gates(problem, F):
+    """Projected gates of the rows, and the number of neurons."""
+    A, H = problem.A, problem.B @ F
+    Z = (H if A is None else A @ H) > 0
+    Z = Z * problem.v[:, None]
+    return (Z if A is None else A.T @ Z), len(problem.v)
+
+
+def _kernel(problem, G, width):
+    return (problem.F.T @ problem.F) * (G.T @ G) / width
+
+
+CONTENDERS = {
+    OURS: ours,
+    "NumPy": by_numpy,
+    "torch": by_torch,
+    "product alone": product_alone,
+}
+
+
+def run(cases, n_rounds):
+    """Rows of the table, dictionaries of plain numbers."""
+    rows = []
+    for case in cases:
+        calls = calls_that_run(CONTENDERS, Problem(*case))
+        check_kernels(calls)
+        seconds = medians(calls, n_rounds)
+        peak = {name: memory.in_fresh_process(growth, name, case) for name in IN_MEMORY}
+        names = ("factorization", "dtype", "n", "m", "l", "k")
+        row = dict(zip(names, case, strict=True))
+        rows.append({**row, "seconds": seconds, "peak_megabytes": peak})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def check_kernels(calls):
+    """Raise unless all kernels are ours; a gate near zero may differ in float32."""
+    own = calls[OURS]()
+    for name, call in calls.items():
+        if name == "product alone":
+            continue
+        difference = np.linalg.norm(np.asarray(call()) - own) / np.linalg.norm(own)
+        if difference > 1e-3:
+            raise ArithmeticError(f"The kernel of {name} is off by {difference:.1e}.")
+
+
+def growth(name, case):
+    """Megabytes that a contender's kernel needs beside the problem, at its peak."""
+    factorization, dtype, _, _, l, k = case
+    # A kernel of few neurons and samples loads libraries and code compiled before.
+    CONTENDERS[name](Problem(factorization, dtype, 2**10, 2**10, l, k and 64))()
+    return memory.growth(CONTENDERS[name](Problem(*case)))[0]
+
+
+def markdown(rows):
+    """The rows as a table, milliseconds and ratios to the package's."""
+    others = [name for name in CONTENDERS if name != OURS]
+    lines = []
+    for row in rows:
+        seconds, peak = row["seconds"], row["peak_megabytes"]
+        sizes = " ".join(str(row[name] or "-") for name in ("n", "m", "l", "k"))
+        lines.append(
+            [
+                *(row["factorization"], row["dtype"], sizes),
+                f"{seconds[OURS] * 1e3:.1f}",
+                *ratios(seconds, OURS, others),
+                " / ".join(f"{peak[name]:.0f}" for name in IN_MEMORY),
+            ]
+        )
+    names = ["H(t)", "dtype", "n m l k", "ours, ms", *others]
+    return table([*names, "memory, ours / NumPy, MB"], lines)
