@@ -1,12 +1,17 @@
 """Sphinx configuration. The build reads nothing from the network."""
 
+import csv
+import io
 import os
 import re
+from pathlib import Path
 
 # Set before SciPy is imported: the gallery runs estimators on every array library.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import inspect
+
+from docutils.parsers.rst.directives.tables import CSVTable
 
 import sklearn_jlntk
 
@@ -93,8 +98,27 @@ def quote_fitted_attributes(app, what, name, obj, options, lines):
             lines[i] = re.sub(r"(?<=[( ])([a-z]\w*_)(?=[,)])", r"``\1``", line)
 
 
+class MarkdownTable(CSVTable):
+    """Table of a Markdown file, as the benchmarks write them."""
+
+    def get_csv_data(self):
+        """Its rows in the form that the base class reads."""
+        document = self.state.document.current_source
+        path = Path(document).parent / self.options["file"]
+        self.state.document.settings.env.note_dependency(str(path))
+        rows = [
+            [cell.strip() for cell in line.strip("| \n").split(" | ")]
+            for line in path.read_text().splitlines()
+            if line.startswith("|") and not line.startswith("| ---")
+        ]
+        lines = io.StringIO()
+        csv.writer(lines).writerows(rows)
+        return lines.getvalue().splitlines(), str(path)
+
+
 def setup(app):
     """Connect the hooks."""
+    app.add_directive("markdown-table", MarkdownTable)
     app.connect("autodoc-skip-member", skip_members_of_others)
     # Before numpydoc, which listens at 500, takes the types apart.
     app.connect("autodoc-process-docstring", quote_fitted_attributes, priority=400)
