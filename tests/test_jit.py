@@ -99,6 +99,19 @@ def test_chunks_of_samples_join_to_the_whole(compiled):
     assert_same(in_chunks.projected_gates(B, F), network.projected_gates(B, F))
 
 
+def test_stages_of_a_transform_multiply_to_its_length():
+    for length, stages in jit.relu_pass().RADICES.items():
+        assert np.prod(stages) == length
+
+
+@pytest.mark.parametrize("radices", [(16, 1, 16), (8, 4, 8)])
+def test_stages_of_any_machine_agree(compiled, monkeypatch, radices):
+    network, B, F, y = draw(256, 700, 19)
+    monkeypatch.setitem(jit.relu_pass().RADICES, 256, radices)
+    fast, slow = both(compiled, lambda: network.value_and_gradient(B, F, y)[1])
+    assert_close(fast, slow, rtol=1e-12, atol=1e-12 * np.max(np.abs(slow)))
+
+
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize(
     "method",

@@ -10,17 +10,19 @@ from sklearn_jlntk._jit._compiled import compiled, inlined
 from sklearn_jlntk._jit._vectors import (
     activate_group,
     enter_group,
+    has_32_registers,
     leave_group,
     read_out_group,
     transform_group,
 )
 
 # A transform of this length is one of the three numbers in turn, the last one across
-# neighbouring rows; groups of 32 rows do not fit the registers.
+# neighbouring rows; groups of 32 rows do not fit the registers. Sixteen neurons and what
+# goes with them do not fit where there are only 16, and three stages are then faster.
 RADICES = {
     64: (8, 1, 8),
     128: (16, 1, 8),
-    256: (16, 1, 16),
+    256: (16, 1, 16) if has_32_registers() else (8, 4, 8),
     512: (8, 8, 8),
     1024: (16, 8, 8),
     2048: (16, 16, 8),

@@ -27,6 +27,11 @@ def _widest_vector():
 _VECTOR_BYTES = _widest_vector()
 
 
+def has_32_registers():
+    """Whether there are 32 registers of the length of a vector, else 16."""
+    return _VECTOR_BYTES == 64
+
+
 def vector_length(dtype):
     """Numbers of a dtype in one vector."""
     return _VECTOR_BYTES // dtype.itemsize
