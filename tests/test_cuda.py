@@ -25,6 +25,9 @@ from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
 
+# What CuPy adds to the options of a module.
+CUPY_OPTIONS = ["-ftz=true", "--device-as-default-execution-space"]
+
 # Effective width, neurons, samples: blocks that are not full, columns that are embedded,
 # samples that fill no warp, samples with a warp of their own and with several.
 SHAPES = [
@@ -257,24 +260,27 @@ def test_other_arrays_are_left_to_the_array_path():
 
 @cache
 def nvrtc():
-    """NVIDIA's run-time compiler from its Python package, None where it is not there."""
-    try:
-        package = importlib.util.find_spec(
-            "nvidia.cuda_nvrtc"
-        ) or importlib.util.find_spec("nvidia.cu13")
-    except ModuleNotFoundError:
-        return None
-    if package is None:
-        return None
-    folder = Path(next(iter(package.submodule_search_locations)))
-    found = sorted(folder.glob("lib/libnvrtc.so.*"))
-    return ctypes.CDLL(str(found[0])) if found else None
+    """NVIDIA's run-time compiler of its Python packages, None where it is not there."""
+    folders = []
+    for name in ("nvidia.cuda_nvrtc", "nvidia.cu13"):
+        try:
+            package = importlib.util.find_spec(name)
+        except ModuleNotFoundError:
+            return None
+        folders += [] if package is None else package.submodule_search_locations
+    for folder in map(Path, folders):
+        for library in sorted(folder.glob("lib/libnvrtc.so.*")):
+            # It looks for its other half by name alone, and finds what is loaded.
+            for builtins in folder.glob("lib/libnvrtc-builtins.so.*"):
+                ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
+            return ctypes.CDLL(str(library))
+    return None
 
 
 def compile_by_nvrtc(kernels, architecture):
     """Return code and log of NVRTC, with the assembler's account of registers."""
     library, program = nvrtc(), ctypes.c_void_p()
-    options = [*kernels.options, f"--gpu-architecture={architecture}"]
+    options = [*kernels.options, *CUPY_OPTIONS, f"--gpu-architecture={architecture}"]
     options += ["--ptxas-options=-v"]
     library.nvrtcCreateProgram(
         ctypes.byref(program), kernels.text().encode(), b"kernels.cu", 0, None, None
@@ -292,13 +298,13 @@ def compile_by_nvrtc(kernels, architecture):
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize(
     "kernels",
-    [Kernels.of_blocks(size, length) for size in (4, 8) for length in (64, 256, 4096)]
+    [Kernels.of_blocks(size, length) for size in (4, 8) for length in LENGTHS]
     + [Kernels.of_gates(size) for size in (4, 8)],
     ids=str,
 )
 def test_sources_compile_for_cards(kernels, architecture):
     if nvrtc() is None:
-        pytest.skip("NVRTC is not installed")
+        pytest.skip("NVRTC is not installed: pip install nvidia-cuda-nvrtc")
     code, log = compile_by_nvrtc(kernels, architecture)
     assert code == 0, log
     assert "warning" not in log
@@ -306,3 +312,8 @@ def test_sources_compile_for_cards(kernels, architecture):
     spilled = [int(n) for n in re.findall(r"(\d+) bytes spill stores", log)]
     assert spilled
     assert max(spilled) <= 16
+    # A thread block of each kernel fits the 65536 registers of a multiprocessor.
+    registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
+    threads = kernels.threads if kernels.length else cuda._THREADS
+    assert len(registers) == (3 if kernels.length else 2)
+    assert max(registers) * threads <= 2**16

@@ -29,10 +29,11 @@ __device__ inline double flip(double x, word signs, int r)
     return __longlong_as_double(__double_as_longlong(x) ^ ((wide)(signs >> r) << 63));
 }
 
-// One level between threads: the sum on the lower side, the difference on the upper.
+// One level between threads: the sum on the lower side, the difference on the upper, in
+// one instruction. A product with 1 or -1 is exact.
 __device__ inline NUMBER meet(NUMBER own, NUMBER other, int is_upper)
 {
-    return other + (is_upper ? -own : own);
+    return other + (is_upper ? (NUMBER)-1 : (NUMBER)1) * own;
 }
 
 // Unnormalised Walsh-Hadamard transform of the block that the lanes of a sample hold.
@@ -86,13 +87,13 @@ extern "C" __global__ void pack_signs(
 // The grid is samples by parts. With q = H D_b h, a gate is open where D_out q > 0; then
 // v D_out q is what the neuron adds to the sum, and v D_out what goes back.
 extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
-    const NUMBER *hidden, // (n_samples, LENGTH)
-    const word *block_signs, // D_b
-    const word *neuron_signs, // D_out
-    const word *back_signs, // v D_out
+    const NUMBER *__restrict__ hidden, // (n_samples, LENGTH)
+    const word *__restrict__ block_signs, // D_b
+    const word *__restrict__ neuron_signs, // D_out
+    const word *__restrict__ back_signs, // v D_out
     wide n_samples, wide n_neurons, wide blocks_a_part, double scale,
-    double *sums, // (n_parts * warps of a sample, n_samples)
-    NUMBER *gates) // (n_parts, n_samples, LENGTH)
+    double *__restrict__ sums, // (n_parts * warps of a sample, n_samples)
+    NUMBER *__restrict__ gates) // (n_parts, n_samples, LENGTH)
 {
     __shared__ NUMBER shared[LANES > 32 ? HELD * THREADS : 1];
     const int lane = threadIdx.x % LANES;
@@ -107,9 +108,10 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
         back[r] = 0;
     }
     for (wide block = first; block < first + blocks_a_part; ++block) {
-        const wide left = n_neurons - block * LENGTH - lane;
-        if (left + lane <= 0)
+        const wide rest = n_neurons - block * LENGTH;
+        if (rest <= 0)
             break; // all threads of the grid's part leave together
+        const int left = (int)(rest < LENGTH ? rest : LENGTH) - lane;
         const wide i = block * LANES + lane;
         const word in = block_signs[i], neuron = neuron_signs[i], out = back_signs[i];
 #pragma unroll
@@ -144,12 +146,12 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
 }
 
 // Sum of D_b H D_out x_b over the blocks x_b of each row, of all LENGTH coordinates.
-extern "C" __global__ __launch_bounds__(THREADS) void sketch_rows(
-    const NUMBER *rows, // (n_samples, n_inputs)
-    const word *input_signs, // D_out
-    const word *block_signs, // D_b
+extern "C" __global__ __launch_bounds__(THREADS, 512 / THREADS) void sketch_rows(
+    const NUMBER *__restrict__ rows, // (n_samples, n_inputs)
+    const word *__restrict__ input_signs, // D_out
+    const word *__restrict__ block_signs, // D_b
     wide n_samples, wide n_inputs, double scale,
-    NUMBER *images) // (n_samples, LENGTH)
+    NUMBER *__restrict__ images) // (n_samples, LENGTH)
 {
     __shared__ NUMBER shared[LANES > 32 ? HELD * THREADS : 1];
     const int lane = threadIdx.x % LANES;
@@ -160,7 +162,8 @@ extern "C" __global__ __launch_bounds__(THREADS) void sketch_rows(
     for (int r = 0; r < HELD; ++r)
         total[r] = 0;
     for (wide start = 0, i = lane; start < n_inputs; start += LENGTH, i += LANES) {
-        const wide left = is_there ? n_inputs - start - lane : 0;
+        const wide rest = is_there ? n_inputs - start : 0;
+        const int left = (int)(rest < LENGTH ? rest : LENGTH) - lane;
         const NUMBER *row = rows + sample * n_inputs + start + lane;
         const word in = input_signs[i], out = block_signs[i];
 #pragma unroll
