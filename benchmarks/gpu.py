@@ -1,6 +1,7 @@
 """Steps, kernels, sketches and fits on a GPU, beside PyTorch and JAX on the same card.
 
-`python benchmarks/gpu.py` writes `benchmarks/results/gpu-CARD.md` and `.json`. Contenders
+`python benchmarks/gpu.py` writes `benchmarks/results/gpu-CARD.md` and `.json`, anew after
+each row, the most telling rows first: a run that is cut off keeps what it has. Contenders
 of a row take turns and are timed by events on the card; each one's result is compared with
 ours first. The floor of a row is the larger of two times: its arithmetic at the rate of a
 large matrix product, and its bytes at that of a large copy, both measured on the spot.
@@ -16,15 +17,17 @@ import re
 import statistics
 import sys
 import time
+import traceback
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from gpu_problems import LIBRARIES, OURS, Kernel, Sketch, Step
 
 from sklearn_jlntk import JLFactorizedNTKRegressor
-from sklearn_jlntk._array_api import out_of_memory_errors, to_host
+from sklearn_jlntk._array_api import to_host
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ["numpy", "scikit-learn", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax"]
@@ -32,17 +35,18 @@ PACKAGES = ["numpy", "scikit-learn", "cupy-cuda12x", "cupy-cuda13x", "torch", "j
 # Factorisation, dtype, samples, neurons, components, effective width.
 STEPS = [
     ("bc", "float32", 10_000, 65_536, 128, None),
-    ("bc", "float32", 1000, 16_384, 128, None),
-    ("bc", "float64", 10_000, 65_536, 128, None),
-    ("bc", "float32", 2000, 1_000_000, 128, None),
     ("abc", "float32", 10_000, 65_536, 128, 256),
+    ("bc", "float32", 1000, 16_384, 128, None),
     ("abc", "float32", 1000, 16_384, 128, 256),
+    ("bc", "float32", 2000, 1_000_000, 128, None),
+    ("bc", "float64", 10_000, 65_536, 128, None),
     ("abc", "float32", 2000, 65_536, 128, 1024),
     ("abc", "float64", 10_000, 65_536, 128, 256),
 ]
 # dtype, rows, features, and components of a sketch.
 KERNELS = [("float32", 20_000, 128), ("float64", 20_000, 128)]
 SKETCHES = [("float32", 2**18, 4096, 256), ("float64", 2**17, 4096, 1024)]
+PROBLEMS = ((Step, STEPS), (Kernel, KERNELS), (Sketch, SKETCHES))
 # Factorisation, samples, features, neurons, steps.
 FITS = [("bc", 5000, 100, 65_536, 50), ("abc", 5000, 100, 2**20, 50)]
 
@@ -121,10 +125,10 @@ def compare(device, problem, n_rounds):
         try:
             call = contender() if library else contender
             result = call()
-        except (*out_of_memory_errors(), RuntimeError) as error:
+        except Exception as error:
             if library is None:
                 raise
-            notes[name] = f"{type(error).__name__}: {error}".partition("\n")[0][:80]
+            notes[name] = first_line(error)
             continue
         calls[name] = call
         if name == OURS:
@@ -142,51 +146,78 @@ def compare(device, problem, n_rounds):
     return {"seconds": medians, "not run": notes, "distance": distances}
 
 
+def first_line(error):
+    """What an error says, short enough for a cell."""
+    line = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return line.replace("|", "/")[:80]
+
+
+def in_turn(is_dry):
+    """Name of a table and what makes a row of it, the first row of each table first."""
+    tables = [(kind, cases) for kind, cases in (*PROBLEMS, (Fit, FITS))]
+    for row in zip_longest(*(cases for _, cases in tables)):
+        for (kind, _), case in zip(tables, row, strict=True):
+            if case is not None:
+                yield kind, tiny(case) if is_dry else case
+
+
 def run(device, deadline, n_rounds, is_dry):
-    """Rows of the tables by their name."""
-    tables = {}
-    for problem_of, cases in ((Step, STEPS), (Kernel, KERNELS), (Sketch, SKETCHES)):
-        rows = tables.setdefault(problem_of.__name__.lower(), [])
-        for case in cases:
-            case = tiny(case) if is_dry else case
-            row = dict(zip(problem_of.columns, case, strict=True))
-            rows.append(row)
-            if time.monotonic() > deadline:
-                row["not run"] = {"all": "out of time"}
-                continue
-            size = 256 if is_dry else 8192
-            rate, bandwidth = rate_and_bandwidth(device, row["dtype"], size)
-            problem = problem_of(device, *case)
-            row["floor"] = max(problem.n_operations / rate, problem.n_bytes / bandwidth)
-            row |= {"operations a second": rate, "bytes a second": bandwidth}
-            row |= compare(device, problem, n_rounds)
-            print(json.dumps(row), flush=True)
-            del problem
-            device.free()
-    tables["fit"] = [fit(tiny(case) if is_dry else case, is_dry) for case in FITS]
-    return tables
+    """Rows of the tables by their name, as they stand after each row."""
+    tables = {kind.__name__.lower(): [] for kind, _ in (*PROBLEMS, (Fit, FITS))}
+    for kind, case in in_turn(is_dry):
+        row = dict(zip(kind.columns, case, strict=True))
+        tables[kind.__name__.lower()].append(row)
+        if time.monotonic() > deadline:
+            row["not run"] = {"all": "out of time"}
+            yield tables
+            continue
+        try:
+            row |= measure(kind, device, case, n_rounds, is_dry)
+        except Exception as error:  # noqa: BLE001, one row must not cost the others
+            traceback.print_exc()
+            row["not run"] = {"all": first_line(error)}
+        print(json.dumps(row), flush=True)
+        device.free()
+        yield tables
+
+
+def measure(kind, device, case, n_rounds, is_dry):
+    """What a row has beside its sizes."""
+    if kind is Fit:
+        return fit(case, is_dry)
+    dtype = dict(zip(kind.columns, case, strict=True))["dtype"]
+    rate, bandwidth = rate_and_bandwidth(device, dtype, 256 if is_dry else 8192)
+    problem = kind(device, *case)
+    floor = max(problem.n_operations / rate, problem.n_bytes / bandwidth)
+    row = {"floor": floor, "operations a second": rate, "bytes a second": bandwidth}
+    return row | compare(device, problem, n_rounds)
+
+
+class Fit:
+    """A whole fit from NumPy arrays to NumPy arrays, on either device."""
+
+    columns = ("factorization", "n", "d", "m", "steps")
 
 
 def fit(case, is_dry):
-    """Seconds of a whole fit from NumPy arrays to NumPy arrays, on either device."""
+    """Seconds and score of a fit on the card and on the CPU."""
     factorization, n, d, m, n_steps = case
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n, d)).astype(np.float32)
     y = np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
-    params = {"width": m, "max_iter": n_steps, "tol": None, "random_state": 0}
-    row = dict(zip(("factorization", "n", "d", "m", "steps"), case, strict=True))
-    row["seconds"] = {}
-    for name, device in {OURS: None if is_dry else "cuda", "CPU": None}.items():
+    params = {"width": m, "tol": None, "random_state": 0}
+    seconds, score = {}, {}
+    for name, place in {OURS: None if is_dry else "cuda", "CPU": None}.items():
         model = JLFactorizedNTKRegressor(
-            factorization=factorization, **params, device=device
+            factorization=factorization, **params, device=place
         )
-        model.set_params(max_iter=1).fit(X[:100], y[:100])  # compile
+        # At full size, for sizes decide what is compiled.
+        model.set_params(max_iter=1).fit(X, y)
         start = time.perf_counter()
         model.set_params(max_iter=n_steps).fit(X, y)
-        row["seconds"][name] = time.perf_counter() - start
-        row.setdefault("score", {})[name] = float(model.score(X, y))
-    print(json.dumps(row), flush=True)
-    return row
+        seconds[name] = time.perf_counter() - start
+        score[name] = float(model.score(X, y))
+    return {"seconds": seconds, "score": score}
 
 
 # ---------------------------------------------------------------------- results
@@ -195,7 +226,9 @@ def fit(case, is_dry):
 def markdown(tables):
     """The tables: our milliseconds, and the others' and the floor's share of them."""
     return "\n\n".join(
-        f"## {name.capitalize()}\n\n{_table(rows)}" for name, rows in tables.items()
+        f"## {name.capitalize()}\n\n{_table(rows)}"
+        for name, rows in tables.items()
+        if rows
     )
 
 
@@ -269,20 +302,30 @@ def main():
     options = parser.parse_args()
     device = find_device(options.dry_run)
     deadline = time.monotonic() + 60 * options.minutes
-    tables = run(device, deadline, options.rounds, options.dry_run)
-    where = environment(device)
+    where, tables = environment(device), {}
+    for tables in run(device, deadline, options.rounds, options.dry_run):
+        if not options.dry_run:
+            save(where, tables)
+    print(text_of(where, tables))
+    failed = [r for rows in tables.values() for r in rows if "seconds" not in r]
+    sys.exit(f"{len(failed)} rows were not run." if failed else 0)
+
+
+def text_of(where, tables):
+    """The page of results."""
     listed = ", ".join(f"{key} {value}" for key, value in where.items())
-    text = f"# On a GPU\n\n{listed}\n\n{markdown(tables)}\n"
-    print(text)
-    if options.dry_run:
-        return
+    return f"# On a GPU\n\n{listed}\n\n{markdown(tables)}\n"
+
+
+def save(where, tables):
+    """Write the page and the numbers behind it."""
     RESULTS.mkdir(exist_ok=True)
-    slug = re.sub(r"[^a-z0-9]+", "-", device.name.lower()).strip("-")
+    slug = re.sub(r"[^a-z0-9]+", "-", where["card"].lower()).strip("-")
     path = RESULTS / f"gpu-{slug}"
     path.with_suffix(".json").write_text(
         json.dumps({"environment": where, "tables": tables}, indent=1) + "\n"
     )
-    path.with_suffix(".md").write_text(text)
+    path.with_suffix(".md").write_text(text_of(where, tables))
 
 
 if __name__ == "__main__":

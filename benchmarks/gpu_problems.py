@@ -138,21 +138,23 @@ class Sketch:
         block = rng.standard_normal((min(n, 4096), d)).astype(dtype)
         self.X = xp.tile(xp.asarray(block), (n // len(block), 1))
         self.S = make_sketch("block-hadamard", l, d, rng=0, like=self.X)
-        self.matrix = self.S.to_dense()
+        self.matrix = xp.ascontiguousarray(self.S.to_dense())  # as JAX takes it
         self.n_operations = 0
         self.n_bytes = (self.X.size + n * l) * self.X.dtype.itemsize
 
     def contenders(self):
         """Calls by name; the last one is a copy of the rows."""
         yield OURS, lambda: project_rows(self.S, self.X)
-        yield "torch eager", self._torch
+        yield "torch eager", lambda: self._torch(lambda f: f)
+        yield "torch.compile", lambda: self._torch(_torch().compile)
         yield "jax.jit", self._jax
         copy = self.X.copy()
         yield "copy of the rows", lambda: copy.__setitem__(..., self.X)
 
-    def _torch(self):
+    def _torch(self, compiled):
         S, X = _to_torch(self.matrix), _to_torch(self.X)
-        return lambda: S @ X.T
+        product = compiled(lambda S, X: S @ X.T)
+        return lambda: product(S, X)
 
     def _jax(self):
         jax, S, X = _jax(), _to_jax(self.matrix), _to_jax(self.X)

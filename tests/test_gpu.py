@@ -4,6 +4,7 @@ The stand-in is array-api-strict's second device: it computes with NumPy and ref
 implicit way to the host, as a card does. Tests of a card itself are marked ``gpu``.
 """
 
+import os
 import pickle
 import subprocess
 import sys
@@ -53,6 +54,19 @@ def data(n=50, d=7):
     return X, np.where(np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] > 0, 1.0, -1.0)
 
 
+@pytest.fixture(
+    params=["array_api_strict", pytest.param("cupy", marks=pytest.mark.gpu)]
+)
+def card(request):
+    """Where device="cuda" computes: a card, or what stands in for it."""
+    if request.param == "array_api_strict":
+        return request.getfixturevalue("stand_in")
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    if not cupy.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return cupy
+
+
 @pytest.fixture
 def stand_in(monkeypatch):
     """array-api-strict's second device in the place of the card."""
@@ -79,7 +93,7 @@ def pretend_gpu(monkeypatch):
 
 
 @with_device
-def test_host_data_in_and_host_predictions_out(stand_in, estimator):
+def test_host_data_in_and_host_predictions_out(card, estimator):
     X, y = data()
     on_card = clone(estimator).set_params(device="cuda").fit(X, y)
     on_host = clone(estimator).fit(X, y)
@@ -91,21 +105,47 @@ def test_host_data_in_and_host_predictions_out(stand_in, estimator):
 
 
 @with_device
-def test_pickle_of_what_a_card_fitted_needs_no_card(stand_in, estimator, monkeypatch):
+def test_pickle_of_what_a_card_fitted_needs_no_card(card, estimator, monkeypatch):
     X, y = data()
     model = clone(estimator).set_params(device="cuda").fit(X, y)
     expected, pickled = model.predict(X), pickle.dumps(model)
     assert b"array_api_strict" not in pickled
-    monkeypatch.undo()  # here are no CuPy and no card any more
-    if _has_card():
-        pytest.skip("a card is here")
+    assert b"cupy" not in pickled
+
+    def absent():
+        raise RuntimeError("no card")
+
+    monkeypatch.setattr(_array_api, "_cupy", absent)
     copy = pickle.loads(pickled)
     with pytest.warns(UserWarning, match=r"it computes on the CPU.*device=None"):
         assert_close(copy.predict(X), expected, rtol=1e-9, atol=1e-9)  # labels
     assert_close(copy.set_params(device=None).predict(X), expected, rtol=1e-9)
 
 
-def test_methods_of_a_model_that_a_card_fitted(stand_in):
+@pytest.mark.gpu
+def test_process_that_sees_no_card_predicts_what_one_has_fitted(tmp_path):
+    if not _has_card():
+        pytest.skip("no CuPy or no CUDA device")
+    X, y = data()
+    model = JLFactorizedNTKRegressor(**SMALL, device="cuda").fit(X, y)
+    path = tmp_path / "model.pickle"
+    path.write_bytes(pickle.dumps((model, X, model.predict(X))))
+    code = (
+        "import pickle, sys, numpy as np\n"
+        "model, X, expected = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "print(np.max(np.abs(model.predict(X) - expected)) < 1e-9)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(path)],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.strip() == "True", result.stderr
+
+
+def test_methods_of_a_model_that_a_card_fitted(card):
     X, y = data()
     model = JLFactorizedNTKRegressor(**SMALL, device="cuda").fit(X, y)
     same = JLFactorizedNTKRegressor(**SMALL).fit(X, y)
@@ -126,7 +166,7 @@ def test_methods_of_a_model_that_a_card_fitted(stand_in):
     assert_close(kernel.lambda_0_, NTKKernel().fit(X, y).lambda_0_, rtol=1e-9)
 
 
-def test_options_of_a_fit_on_a_card(stand_in):
+def test_options_of_a_fit_on_a_card(card):
     """Weights, several outputs, CSR rows, a held-out judge, and a monitor of H(t)."""
     X, y = data()
     weights = np.random.default_rng(1).uniform(0.5, 2.0, size=len(y))
@@ -149,7 +189,7 @@ def test_options_of_a_fit_on_a_card(stand_in):
     assert_close(records[1], records[0], rtol=1e-6)
 
 
-def test_grid_search_over_models_on_a_card(stand_in):
+def test_grid_search_over_models_on_a_card(card):
     X, y = data()
     grid = {"alpha": [0.0, 1.0], "factorization": ["bc", "abc"]}
     model = JLFactorizedNTKRegressor(**SMALL)
