@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sklearn_jlntk import (
     _array_network,
     _compiled_expansion,
-    _compiled_network,
     _compiled_tiles,
+    _cuda_network,
 )
 from sklearn_jlntk._array_api import array_namespace
 from sklearn_jlntk._blocks import in_smaller_blocks
@@ -348,7 +348,7 @@ class FactorizedNetwork:
 
     def _path(self, features):
         """Module that computes for these samples: a compiled one where one serves."""
-        for path in (_compiled_expansion, _compiled_network, _compiled_tiles):
+        for path in (_compiled_expansion, _cuda_network, _compiled_tiles):
             if path.serves(self, features):
                 return path
         return _array_network

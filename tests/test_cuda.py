@@ -16,7 +16,7 @@ from assertions import assert_close, assert_same
 from cuda_on_host import COMPILER, HostModule
 
 import sklearn_jlntk._cuda as cuda
-from sklearn_jlntk import _compiled_network, _gates
+from sklearn_jlntk import _cuda_network, _gates
 from sklearn_jlntk._array_api import from_host, to_host
 from sklearn_jlntk._cuda import _kernels
 from sklearn_jlntk._cuda._kernels import Kernels, n_parts
@@ -183,10 +183,10 @@ def test_network_is_the_same_with_and_without_kernels(card, k, n_outputs, monkey
             network.projected_gates(B, F),
         )
 
-    assert _compiled_network.serves(network, F) == (k is not None)
+    assert _cuda_network.serves(network, F) == (k is not None)
     with_kernels = compute()
     monkeypatch.setattr(cuda, "is_cupy_array", lambda x: False)
-    assert not _compiled_network.serves(network, F)
+    assert not _cuda_network.serves(network, F)
     for actual, desired in zip(with_kernels, compute(), strict=True):
         scale = float(abs(to_host(desired)).max())
         assert_close(actual, desired, rtol=1e-12, atol=1e-12 * scale)

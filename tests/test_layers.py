@@ -24,7 +24,7 @@ LAYERS = (
     {"operators", "_arc_cosine", "_centred_kernel", "_nystroem"},
     {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},
     {"_gates"},
-    {"_array_network", "_compiled_expansion", "_compiled_network", "_compiled_tiles"},
+    {"_array_network", "_compiled_expansion", "_cuda_network", "_compiled_tiles"},
     {"network", "ntk", "gradient_descent", "theory"},
     {"_kernel_drift", "_drawing", "_training"},
     {"_report", "_chunked_samples"},
