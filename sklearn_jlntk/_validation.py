@@ -37,6 +37,7 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_same_namespace",
+    "has_finite_sum",
     "host_or_cuda",
     "move_beside",
     "normalize_rows",
@@ -65,7 +66,7 @@ def _of(xp, bits):
     return getattr(xp, f"float{bits}", None)
 
 
-def validate_rows(estimator, X, *, reset):
+def validate_rows(estimator, X, *, reset, ensure_all_finite=True):
     """Checked rows: dense in their own namespace, or CSR; float32 or float64.
 
     Parameters
@@ -76,6 +77,8 @@ def validate_rows(estimator, X, *, reset):
         Rows as the user gave them.
     reset : bool
         Whether this is `fit`, which sets what later calls are checked against.
+    ensure_all_finite : bool, default=True
+        Whether every entry is looked at.
 
     Returns
     -------
@@ -84,8 +87,19 @@ def validate_rows(estimator, X, *, reset):
     """
     X = X[:] if isinstance(X, RowChunks) else X
     return validate_data(
-        estimator, X, accept_sparse="csr", dtype=_float_dtypes(X), reset=reset
+        estimator,
+        X,
+        accept_sparse="csr",
+        dtype=_float_dtypes(X),
+        ensure_all_finite=ensure_all_finite,
+        reset=reset,
     )
+
+
+def has_finite_sum(X):
+    """Whether all entries of an ndarray are finite, or False where their sum is not."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.sum(X)))
 
 
 def validate_chunk(estimator, X, part, *, reset=False):

@@ -26,9 +26,11 @@ from sklearn_jlntk._validation import (
     Interval,
     StrOptions,
     check_same_namespace,
+    has_finite_sum,
     validate_rows,
 )
 from sklearn_jlntk.operators import SKETCHES, make_sketch, project_rows
+from sklearn_jlntk.operators._rows import shows_non_finite
 
 __all__ = ["FJLT"]
 
@@ -172,8 +174,13 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_like", method="transform")
-        X = validate_rows(self, X, reset=False)
-        return project_rows(self.projection_, X).T
+        # Reading all of X once more would cost as much as the transform.
+        is_seen = shows_non_finite(self.projection_, X)
+        X = validate_rows(self, X, reset=False, ensure_all_finite=not is_seen)
+        X_new = project_rows(self.projection_, X).T
+        if is_seen and not has_finite_sum(X_new):
+            validate_rows(self, X, reset=False)
+        return X_new
 
     def inverse_transform(self, X):
         r"""Shortest rows that have these components.

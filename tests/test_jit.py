@@ -175,10 +175,15 @@ def test_a_number_that_is_none_is_not_lost(compiled):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kind", ["dense", "fortran", "csr", "unsorted-csr"])
+@pytest.mark.parametrize(
+    "kind", ["dense", "fortran", "read-only", "csr", "unsorted-csr"]
+)
 @pytest.mark.parametrize(
     "n, d, l",
-    [(1, 1, 1), (7, 64, 10), (33, 1000, 100), (20, 3000, 600), (5, 9000, 4096)],
+    [
+        *[(1, 1, 1), (0, 64, 10), (7, 64, 10), (33, 1000, 100), (9, 1000, 200)],
+        *[(6, 1000, 500), (20, 3000, 600), (3, 10000, 2000), (5, 9000, 4096)],
+    ],
 )
 def test_rows_are_sketched_alike(monkeypatch, n, d, l, kind, dtype):
     rng = np.random.default_rng(0)
@@ -187,6 +192,8 @@ def test_rows_are_sketched_alike(monkeypatch, n, d, l, kind, dtype):
     X = rng.standard_normal((n, d)).astype(dtype)
     if kind == "fortran":
         X = np.asfortranarray(X)
+    elif kind == "read-only":
+        X.flags.writeable = False
     elif kind != "dense":
         X[rng.uniform(size=X.shape) < 0.9] = 0
         X[:, 100:700] = 0
@@ -201,15 +208,33 @@ def test_rows_are_sketched_alike(monkeypatch, n, d, l, kind, dtype):
     fast = project_rows(sketch, X)
     assert fast.dtype == dtype
     rtol = 1e-12 if dtype == np.float64 else 1e-5
-    assert_close(fast, slow, rtol=rtol, atol=rtol * np.max(np.abs(slow)))
+    assert_close(fast, slow, rtol=rtol, atol=rtol * np.max(np.abs(slow), initial=0))
 
 
-def test_sketch_of_a_row_knows_no_other_row(monkeypatch):
+@pytest.mark.parametrize("to_input", [np.asarray, sparse.csr_array])
+def test_sketch_of_a_row_knows_no_other_row_and_no_threads(monkeypatch, to_input):
     monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
     rng = np.random.default_rng(0)
     sketch = make_sketch("block-hadamard", 100, 500, rng=rng, like=np.empty(0))
     X = rng.standard_normal((40, 500))
-    assert_same(project_rows(sketch, X)[:, 20:23], project_rows(sketch, X[20:23]))
+    images = project_rows(sketch, to_input(X))
+    assert_same(images[:, 20:23], project_rows(sketch, to_input(X[20:23])))
+    with threadpool_limits(3, user_api="blas"):
+        assert_same(images, project_rows(sketch, to_input(X)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_stages_of_a_sketch_make_up_every_length(dtype):
+    from sklearn_jlntk._jit._row_sketch import _radices
+
+    for n_bytes in (32, 64):
+        lanes = n_bytes // np.dtype(dtype).itemsize
+        for length in 2 ** np.arange(6, 13):
+            first, middle, last = _radices(length, lanes)
+            assert first * middle * last * lanes == length
+            assert first in (4, 8, 16)
+            assert middle in (1, 8)
+            assert last in (1, 4, 8, 16)
 
 
 def test_number_of_threads_changes_no_bit(compiled):

@@ -19,6 +19,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
+import sklearn_jlntk._jit as jit
 from sklearn_jlntk import FJLT
 from sklearn_jlntk._array_api import array_namespace, from_host, to_host
 from sklearn_jlntk.operators import SKETCHES
@@ -323,3 +324,31 @@ def test_frames_have_named_components(library):
 def test_pipeline_names_components():
     pipeline = make_pipeline(StandardScaler(), FJLT(3)).fit(gaussian_rows())
     assert list(pipeline.get_feature_names_out()) == ["fjlt0", "fjlt1", "fjlt2"]
+
+
+@pytest.mark.parametrize("to_input", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("number, name", [(np.nan, "NaN"), (-np.inf, "infinity")])
+def test_compiled_transform_refuses_what_is_not_finite(
+    monkeypatch, to_input, number, name
+):
+    monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
+    X = gaussian_rows()
+    fjlt = FJLT(30, random_state=0).fit(X)
+    for i, j in [(0, 0), (20, 100), (39, 191)]:
+        broken = X.copy()
+        broken[i, j] = number
+        with pytest.raises(ValueError, match=f"Input X contains {name}"):
+            fjlt.transform(to_input(broken))
+        with config_context(assume_finite=True):
+            Z = fjlt.transform(to_input(broken))
+        assert not np.any(np.isfinite(Z[i]))
+        assert np.all(np.isfinite(np.delete(Z, i, axis=0)))
+
+
+def test_compiled_transform_takes_rows_whose_components_overflow(monkeypatch):
+    monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
+    X = gaussian_rows().astype(np.float32)
+    X[3] = np.finfo(np.float32).max
+    Z = FJLT(30, random_state=0).fit(X).transform(X)
+    assert not np.all(np.isfinite(Z[3]))
+    assert np.all(np.isfinite(Z[4:]))

@@ -131,8 +131,9 @@ def sketch_rows(X, input_signs, block_signs, positions):
     Returns
     -------
     images : ndarray of shape (n_out, n_samples)
-        :math:`n_{out}^{-1/2} (\sum_b D_b H_L D_{out,b} x_b)_R` for each row. A row's
-        image does not depend on other rows, nor on the number of threads.
+        :math:`n_{out}^{-1/2} (\sum_b D_b H_L D_{out,b} x_b)_R` for each row, one behind
+        the other in memory. A row's image does not depend on other rows, nor on the
+        number of threads; every entry of the row is in each of its numbers.
     """
     from sklearn_jlntk._jit._row_sketch import sketch_rows
 

@@ -1,159 +1,169 @@
 """The block Hadamard sketch of rows: signs, transform, signs and sum, in cache.
 
-As many rows as a vector has lanes are turned to columns one block of coordinates at a
-time, so that a row is read once and nothing of its length is written.
+Vectors run along a row, and a transform of their lanes is part of that of a block: a row
+is read once, from its beginning to its end, nothing of its length is written, and it
+meets no other row.
 """
 
 import numpy as np
 from scipy import sparse
 
 from sklearn_jlntk._jit._compiled import compiled, inlined, run_on_threads
-from sklearn_jlntk._jit._relu_pass import RADICES, enter, leave, transform
-from sklearn_jlntk._jit._vectors import vector_length
+from sklearn_jlntk._jit._vectors import (
+    enter_vectors,
+    leave_vectors,
+    transform_group,
+    vector_length,
+)
+
+# Rows that meet a stretch of signs while it is in cache, and coordinates of a stretch.
+_ROWS, _STRETCH = 8, 4096
 
 
 @inlined
-def _add_block(
-    columns, scratch, total, lanes, input_signs, block_signs, block, radices
-):
-    """Signs times the transform of signs times the columns, added to `total`."""
-    top, middle, bottom = radices
-    inner = middle * bottom
-    pitch = (inner + 1) * lanes
-    for j in range(inner):
-        at = j * lanes
-        enter(columns, at, pitch, input_signs, block + j, inner, scratch, top)
-    for i in range(top):
-        start, sign = i * pitch, block + i * inner
-        for j in range(bottom):
-            transform(scratch, start + j * lanes, bottom * lanes, middle)
-        for j in range(0, inner, bottom):
-            at = start + j * lanes
-            leave(scratch, at, lanes, block_signs, sign + j, 1, total, bottom)
+def _enter(source, start, signs, sign, target, at, step, n_rows):
+    """`enter_vectors` for a number of vectors known at run time."""
+    if n_rows == 16:
+        enter_vectors(source, start, signs, sign, target, at, step, 16)
+    elif n_rows == 8:
+        enter_vectors(source, start, signs, sign, target, at, step, 8)
+    else:
+        enter_vectors(source, start, signs, sign, target, at, step, 4)
 
 
 @inlined
-def _store(total, places, scale, images, first, n):
-    """Sampled rows of `total` as columns of `images`, and zeros in their place."""
+def _leave(source, start, signs, sign, total, at, n_rows):
+    """`leave_vectors` for a number of vectors known at run time."""
+    if n_rows == 16:
+        leave_vectors(source, start, signs, sign, total, at, 16)
+    elif n_rows == 8:
+        leave_vectors(source, start, signs, sign, total, at, 8)
+    elif n_rows == 4:
+        leave_vectors(source, start, signs, sign, total, at, 4)
+    else:
+        leave_vectors(source, start, signs, sign, total, at, 1)
+
+
+@inlined
+def _add_block(source, start, signs, block, scratch, total, at, radices, lanes):
+    """Signs times the transform of signs times a block of a row, added to `total`."""
+    input_signs, block_signs = signs
+    first, middle, last = radices
+    far, near = middle * last * lanes, last * lanes
+    # An odd distance in vectors, so that those of a group share no cache set.
+    pitch = far + lanes
+    for i in range(middle * last):
+        place, sign = start + i * first * lanes, block + i * first * lanes
+        _enter(source, place, input_signs, sign, scratch, i * lanes, pitch, first)
+    for i in range(first):
+        if middle == 8:
+            for j in range(i * pitch, i * pitch + near, lanes):
+                transform_group(scratch, j, near, 8)
+        for j in range(0, far, near):
+            place, sign = i * far + j + at, i * far + j + block
+            _leave(scratch, i * pitch + j, block_signs, sign, total, place, last)
+
+
+@inlined
+def _sample(total, places, scale, image):
+    """Sampled coordinates of a sum as an image."""
     for i in range(places.shape[0]):
-        for lane in range(n):
-            images[i, first + lane] = scale * total[places[i] + lane]
-    total[:] = 0
+        image[i] = scale * total[places[i]]
 
 
 @compiled
-def _sketch_dense(
-    X, places, input_signs, block_signs, radices, lanes, scale, start, stop, images
-):
-    """Columns from `start` to `stop` of the images of dense rows."""
-    top, middle, bottom = radices
-    inner, n_in = middle * bottom, X.shape[1]
-    pitch = (inner + 1) * lanes
-    columns = np.zeros(top * pitch, X.dtype)
-    scratch, total = np.zeros_like(columns), np.zeros_like(columns)
-    for first in range(start, stop, lanes):
-        n = min(lanes, stop - first)
-        columns[:] = 0
-        for block in range(0, block_signs.shape[0], top * inner):
-            for i in range(top):
-                part = columns[i * pitch : (i + 1) * pitch]
-                begin = min(block + i * inner, n_in)
-                end = min(begin + inner, n_in)
-                if end - begin < inner:
-                    part[:] = 0
-                for lane in range(n):
-                    row = X[first + lane, begin:end]
-                    target = part[lane::lanes]
-                    for j in range(row.shape[0]):
-                        target[j] = row[j]
-            _add_block(
-                columns,
-                scratch,
-                total,
-                lanes,
-                input_signs,
-                block_signs,
-                block,
-                radices,
-            )
-        _store(total, places, scale, images, first, n)
+def _sketch_dense(rows, n_in, length, places, signs, radices, lanes, scale, images):
+    """Images of dense rows, one behind the other in a flat array."""
+    n_whole = n_in // length * length
+    scratch = np.zeros(length + radices[0] * lanes, images.dtype)
+    last = np.zeros(length, images.dtype)
+    totals = np.zeros(_ROWS * length, images.dtype)
+    stretch = max(_STRETCH, length)
+    for top in range(0, images.shape[0], _ROWS):
+        n = min(_ROWS, images.shape[0] - top)
+        totals[:] = 0
+        for begin in range(0, n_whole, stretch):
+            for i in range(n):
+                row, at = (top + i) * n_in, i * length
+                for b in range(begin, min(begin + stretch, n_whole), length):
+                    _add_block(
+                        rows, row + b, signs, b, scratch, totals, at, radices, lanes
+                    )
+        for i in range(n):
+            if n_whole < n_in:
+                row = (top + i) * n_in
+                last[: n_in - n_whole] = rows[row + n_whole : row + n_in]
+                at = i * length
+                _add_block(last, 0, signs, n_whole, scratch, totals, at, radices, lanes)
+            total = totals[i * length : (i + 1) * length]
+            _sample(total, places, scale, images[top + i])
 
 
 @compiled
 def _sketch_sparse(
-    data,
-    indices,
-    indptr,
-    places,
-    input_signs,
-    block_signs,
-    radices,
-    lanes,
-    scale,
-    start,
-    stop,
-    images,
+    data, indices, indptr, length, places, signs, radices, lanes, scale, images
 ):
-    """Columns from `start` to `stop` of the images of CSR rows with sorted indices."""
-    top, middle, bottom = radices
-    inner = middle * bottom
-    columns = np.zeros(top * (inner + 1) * lanes, data.dtype)
-    scratch, total = np.zeros_like(columns), np.zeros_like(columns)
-    at = np.zeros(lanes, np.int64)
-    for first in range(start, stop, lanes):
-        n = min(lanes, stop - first)
-        at[:n] = indptr[first : first + n]
-        for block in range(0, block_signs.shape[0], top * inner):
-            columns[:] = 0
-            is_empty = True
-            for lane in range(n):
-                end = indptr[first + lane + 1]
-                while at[lane] < end and indices[at[lane]] < block + top * inner:
-                    j = indices[at[lane]] - block
-                    columns[(j + j // inner) * lanes + lane] += data[at[lane]]
-                    at[lane] += 1
-                    is_empty = False
-            if is_empty:
-                continue
-            _add_block(
-                columns,
-                scratch,
-                total,
-                lanes,
-                input_signs,
-                block_signs,
-                block,
-                radices,
-            )
-        _store(total, places, scale, images, first, n)
+    """Images of CSR rows with sorted indices."""
+    scratch = np.zeros(length + radices[0] * lanes, images.dtype)
+    part = np.zeros(length, images.dtype)
+    total = np.zeros(length, images.dtype)
+    for row in range(images.shape[0]):
+        at, end = indptr[row], indptr[row + 1]
+        total[:] = 0
+        while at < end:
+            block = indices[at] // length * length
+            part[:] = 0
+            while at < end and indices[at] < block + length:
+                part[indices[at] - block] += data[at]
+                at += 1
+            _add_block(part, 0, signs, block, scratch, total, 0, radices, lanes)
+        _sample(total, places, scale, images[row])
+
+
+def _radices(length, lanes):
+    """Numbers of vectors transformed together, one stage after the other; 1 is none."""
+    n_vectors = length // lanes
+    if n_vectors <= 8:
+        return n_vectors, 1, 1
+    first = 4 if n_vectors == 16 else 8 if n_vectors <= 512 else 16
+    others = n_vectors // first
+    middle = 1 if others <= 16 else 8
+    return first, middle, others // middle
+
+
+def _as_left(array, radices, lanes):
+    """Vectors of the last axis in the order that `_add_block` leaves them in."""
+    first, middle, last = radices
+    vectors = np.reshape(array, (-1, middle * last, first, lanes))
+    return np.reshape(np.swapaxes(vectors, 1, 2), array.shape)
 
 
 def sketch_rows(X, input_signs, block_signs, positions):
     """Images of rows as for `sklearn_jlntk._jit.sketch_rows`."""
-    dtype, n_samples = X.dtype, X.shape[0]
-    radices = RADICES[block_signs.shape[1]]
-    inner, lanes = radices[1] * radices[2], vector_length(dtype)
+    dtype, (n_samples, n_in), length = X.dtype, X.shape, block_signs.shape[1]
+    lanes = vector_length(dtype)
+    radices = _radices(length, lanes)
     # Coordinates that fill up the last block are zeros, whatever their sign.
     signs = np.zeros(block_signs.size, dtype)
-    signs[: X.shape[1]] = input_signs
-    block_signs = block_signs.astype(dtype).ravel()
-    places = (positions + positions // inner) * lanes
-    scale = dtype.type(len(positions) ** -0.5)
-    images = np.empty((len(positions), n_samples), dtype)
-    if sparse.issparse(X):
-        if not X.has_sorted_indices:
-            X = X.sorted_indices()
-        sketch, arrays = _sketch_sparse, (X.data, X.indices, X.indptr)
-    else:
-        sketch, arrays = _sketch_dense, (X,)
-    arrays = [np.require(array, requirements="CW") for array in arrays]
+    signs[:n_in] = input_signs
+    block_signs = _as_left(block_signs, radices, lanes).astype(dtype)
+    places = np.argsort(_as_left(np.arange(length), radices, lanes))[positions]
+    sketch = (
+        *(length, places.astype(np.uintp), (signs, block_signs.ravel())),
+        *(radices, lanes, dtype.type(len(positions) ** -0.5)),
+    )
+    images = np.empty((n_samples, len(positions)), dtype)
+    if sparse.issparse(X) and not X.has_sorted_indices:
+        X = X.sorted_indices()
 
     def work(start, stop):
-        sketch(
-            *arrays,
-            *(places, signs, block_signs, radices, lanes, scale),
-            *(start, stop, images),
-        )
+        if sparse.issparse(X):
+            arrays = X.data, X.indices, X.indptr[start : stop + 1]
+            arrays = [np.require(array, requirements="CW") for array in arrays]
+            _sketch_sparse(*arrays, *sketch, images[start:stop])
+        else:
+            rows = np.require(X[start:stop], requirements="CW")
+            _sketch_dense(rows.ravel(), n_in, *sketch, images[start:stop])
 
-    run_on_threads(work, n_samples, lanes)
-    return images
+    run_on_threads(work, n_samples, 1)
+    return images.T

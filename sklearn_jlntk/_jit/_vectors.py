@@ -5,6 +5,9 @@ these. Here the instructions are written out: a group of 4, 8 or 16 rows, each a
 a vector of the machine, is loaded, taken through all its butterflies in registers and
 stored, together with the work before and after. Nothing checks an index.
 
+Where the numbers of one row belong together, its vectors are rows of a group that follow
+one another, and the lanes are transformed as well.
+
 A row is named by the place of its first number in a flat array; a group by its first row,
 the distance between rows and, as a constant, the number of rows.
 """
@@ -52,6 +55,7 @@ class _Group:
         self._align = dtype.bitwidth // 8
         self._n_lanes = _VECTOR_BYTES // self._align
         self._vector = ir.VectorType(context.get_value_type(dtype), self._n_lanes)
+        self._indices = ir.VectorType(ir.IntType(32), self._n_lanes)
         self._zeros = ir.Constant(self._vector, None)
         self.n_rows = signature.args[-1].literal_value
 
@@ -61,6 +65,13 @@ class _Group:
         while len(places) < self.n_rows:
             places.append(self._builder.add(places[-1], step))
         return places
+
+    def neighbours(self, start):
+        """Places of the rows where each is right behind the one before."""
+        return [
+            self._builder.add(start, ir.Constant(start.type, i * self._n_lanes))
+            for i in range(self.n_rows)
+        ]
 
     def _pointer(self, array, place):
         pointer = self._builder.gep(array, [place])
@@ -79,7 +90,7 @@ class _Group:
         number = self._builder.load(self._builder.gep(array, [place]))
         first = ir.Constant(ir.IntType(32), 0)
         vector = self._builder.insert_element(self._zeros, number, first)
-        every = ir.Constant(ir.VectorType(ir.IntType(32), self._n_lanes), None)
+        every = ir.Constant(self._indices, None)
         return self._builder.shuffle_vector(vector, self._zeros, every)
 
     def add(self, a, b):
@@ -132,6 +143,24 @@ class _Group:
             half *= 2
         return rows
 
+    def butterflies_of_lanes(self, row):
+        """Walsh-Hadamard transform of the lanes of one vector.
+
+        Each lane is added, and where it is the second of a pair subtracted, to its other:
+        a product by signs, which rounds nothing, fused with a sum.
+        """
+        half = 1
+        while half < self._n_lanes:
+            others = [lane ^ half for lane in range(self._n_lanes)]
+            other = self._builder.shuffle_vector(
+                row, self._zeros, ir.Constant(self._indices, others)
+            )
+            signs = [-1.0 if lane & half else 1.0 for lane in range(self._n_lanes)]
+            signed = self.multiply(row, ir.Constant(self._vector, signs))
+            row = self.add(signed, other)
+            half *= 2
+        return row
+
 
 def _void(build, *argument_types):
     """Signature and code of an intrinsic that builds its instructions on a group."""
@@ -169,6 +198,27 @@ def _leave_group(group):
     signs_at = group.places(sign, sign_step)
     for place, at, row in zip(places, signs_at, rows, strict=True):
         signed = group.multiply(row, group.repeat(signs, at))
+        group.store(total, place, group.add(group.load(total, place), signed))
+
+
+def _enter_vectors(group):
+    source, start, signs, sign, target, at, step, _ = group.arguments
+    places, signs_at = group.neighbours(start), group.neighbours(sign)
+    rows = [
+        group.multiply(group.load(source, place), group.load(signs, sign_at))
+        for place, sign_at in zip(places, signs_at, strict=True)
+    ]
+    rows = [group.butterflies_of_lanes(row) for row in group.butterflies(rows)]
+    for place, row in zip(group.places(at, step), rows, strict=True):
+        group.store(target, place, row)
+
+
+def _leave_vectors(group):
+    source, start, signs, sign, total, at, _ = group.arguments
+    places, signs_at = group.neighbours(start), group.neighbours(sign)
+    rows = group.butterflies([group.load(source, place) for place in places])
+    for row, sign_at, place in zip(rows, signs_at, group.neighbours(at), strict=True):
+        signed = group.multiply(row, group.load(signs, sign_at))
         group.store(total, place, group.add(group.load(total, place), signed))
 
 
@@ -281,6 +331,18 @@ def read_out_group(
         _read_out_group,
         *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
     )
+
+
+@intrinsic(prefer_literal=True)
+def enter_vectors(typingctx, source, start, signs, sign, target, at, step, n_rows):
+    """Transform of neighbouring vectors times signs, their lanes included, to `target`."""
+    return _void(_enter_vectors, source, start, signs, sign, target, at, step, n_rows)
+
+
+@intrinsic(prefer_literal=True)
+def leave_vectors(typingctx, source, start, signs, sign, total, at, n_rows):
+    """Signs times the transform of neighbouring vectors, added to those of `total`."""
+    return _void(_leave_vectors, source, start, signs, sign, total, at, n_rows)
 
 
 @intrinsic(prefer_literal=True)

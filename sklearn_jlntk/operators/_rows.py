@@ -66,6 +66,17 @@ def project_rows(operator, X):
     return _project_chunks(operator, X, lambda rows: rows)
 
 
+def shows_non_finite(operator, X):
+    """Whether any entry of X that is not finite leaves no entry of its image finite.
+
+    In the compiled sketch every entry of a row is added to every number, and nothing warns
+    of it. X may be anything that a user passes as rows.
+    """
+    return isinstance(operator, BlockHadamard) and _jit.has_row_sketch(
+        X, operator.block_signs
+    )
+
+
 def _project_csr(operator, X):  # CSR (n, n_in) -> (n_out, n)
     """Images of CSR rows."""
     if operator.shape[1] is None:
