@@ -103,20 +103,33 @@ def _sketch_dense(rows, n_in, length, places, signs, radices, lanes, scale, imag
 def _sketch_sparse(
     data, indices, indptr, length, places, signs, radices, lanes, scale, images
 ):
-    """Images of CSR rows with sorted indices."""
+    """Images of CSR rows with sorted indices.
+
+    Entries are spread over a whole stretch first: a vector that is loaded right after its
+    numbers were stored waits for them.
+    """
     scratch = np.zeros(length + radices[0] * lanes, images.dtype)
-    part = np.zeros(length, images.dtype)
     total = np.zeros(length, images.dtype)
+    # Both are powers of two.
+    stretch = max(_STRETCH, length)
+    part = np.zeros(stretch, images.dtype)
+    has_entries = np.zeros(stretch, np.bool_)
     for row in range(images.shape[0]):
         at, end = indptr[row], indptr[row + 1]
         total[:] = 0
         while at < end:
-            block = indices[at] // length * length
-            part[:] = 0
-            while at < end and indices[at] < block + length:
-                part[indices[at] - block] += data[at]
+            begin = indices[at] & -stretch
+            while at < end and indices[at] < begin + stretch:
+                j = indices[at] - begin
+                part[j] += data[at]
+                has_entries[j & -length] = True
                 at += 1
-            _add_block(part, 0, signs, block, scratch, total, 0, radices, lanes)
+            for j in range(0, stretch, length):
+                if has_entries[j]:
+                    block = begin + j
+                    _add_block(part, j, signs, block, scratch, total, 0, radices, lanes)
+                    part[j : j + length] = 0
+                    has_entries[j] = False
         _sample(total, places, scale, images[row])
 
 
