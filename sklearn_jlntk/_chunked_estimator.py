@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._array_api import from_host, prototype, to_host
+from sklearn_jlntk._array_api import from_host, host_or_cuda, prototype, to_host
 from sklearn_jlntk._chunked_samples import (
     ChunkedSamples,
+    Loader,
     ScratchFile,
-    keep_in_memory,
-    keeper,
+    one_ahead,
 )
 from sklearn_jlntk._factorized_estimator import FactorizedEstimator
 from sklearn_jlntk._training import Extent, Samples, Start
@@ -71,9 +71,9 @@ class ChunkedEstimator(FactorizedEstimator):
                 warn=warn,
             )
 
-    def _read_chunk(self, X, y, sample_weight, part):
+    def _read_chunk(self, X, y, sample_weight, part, read=None):
         """Normalised rows, targets and weights of a chunk, where the network computes."""
-        rows = validate_chunk(self, X, part)
+        rows = validate_chunk(self, X, part, read=read)
         weights = None if sample_weight is None else sample_weight[part]
         return self._where_computed(rows, self._targets(rows, y[part]), weights)
 
@@ -84,21 +84,40 @@ class ChunkedEstimator(FactorizedEstimator):
         mean = self._mean_of_chunks(y, sample_weight, X.slices, dtype)
         intercept = from_host(mean, like)
         n_bytes = like.shape[1] * len(X) * dtype.itemsize
-        keep = keeper(n_bytes, X.memory, scratch, self.device)
+        kept = scratch is not None or n_bytes <= X.memory
 
-        def load_features(part):
-            return network.features(self._network_rows(validate_chunk(self, X, part)))
-
-        def loader(part):
-            rows, targets, weights = self._read_chunk(X, y, sample_weight, part)
+        def loader(part, read):
+            rows, targets, weights = self._read_chunk(X, y, sample_weight, part, read)
             features, targets = network.features(rows), targets - intercept
             if self.initial_output == "zero":
                 targets = targets + network.outputs(initial_weights, features)
-            load_targets = (keep if scratch else keep_in_memory)(targets)
-            load = keep(features) if keep else partial(load_features, part)
-            return lambda: Samples(load(), load_targets(), weights)
+            if not kept:
+                return self._sketching_again(network, X, part, targets, weights)
+            if scratch is None:
+                return Loader(None, lambda _: Samples(features, targets, weights))
+            return self._reading_scratch(scratch, features, targets, weights)
 
-        return ChunkedSamples(X.slices, [loader(part) for part in X.slices]), intercept
+        reads = one_ahead([partial(X.read, part) for part in X.slices])
+        loaders = [loader(*chunk) for chunk in zip(X.slices, reads, strict=True)]
+        return ChunkedSamples(X.slices, loaders), intercept
+
+    def _sketching_again(self, network, X, part, targets, weights):
+        """Loader that reads the rows of a chunk and sketches them."""
+
+        def samples(read):
+            rows = self._network_rows(validate_chunk(self, X, part, read=read))
+            return Samples(network.features(rows), targets, weights)
+
+        return Loader(partial(X.read, part), samples)
+
+    def _reading_scratch(self, scratch, features, targets, weights):
+        """Loader of features and targets of a chunk, which go to the scratch file."""
+        reads = [scratch.keep(to_host(array)) for array in (features, targets)]
+
+        def samples(read):
+            return Samples(*(host_or_cuda(a, self.device) for a in read()), weights)
+
+        return Loader(lambda: [read() for read in reads], samples)
 
     def _mean_of_chunks(self, y, sample_weight, parts, dtype):
         """Intercept on the host: weighted mean of the targets, summed over chunks."""
@@ -118,7 +137,8 @@ class ChunkedEstimator(FactorizedEstimator):
             return outputs(X, *args)
         check_is_fitted(self, "weights_")
         chunks = []
-        for part in X.slices:
+        reads = one_ahead([partial(X.read, part) for part in X.slices])
+        for part, read in zip(X.slices, reads, strict=True):
             with X.naming_rows(part):
-                chunks.append(to_host(outputs(X[part], *args)))
+                chunks.append(to_host(outputs(X.transformed(read()), *args)))
         return np.concatenate(chunks)

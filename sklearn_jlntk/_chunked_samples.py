@@ -2,20 +2,59 @@
 
 import math
 import os
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_jlntk._array_api import array_namespace, host_or_cuda, to_host
+from sklearn_jlntk._array_api import array_namespace
 from sklearn_jlntk._threads import map_shares
 from sklearn_jlntk._training import Samples, split_indices
+
+
+class Loader(NamedTuple):
+    """Samples of a chunk in two parts: a file is read, and samples are made of that.
+
+    `read` may be called by a thread of its own; it is None where all is in memory.
+    `samples` takes a function that gives what was read.
+    """
+
+    read: object
+    samples: object
+
+
+def one_ahead(reads):
+    """Functions that give what each of `reads` gives, in turn; the next is under way.
+
+    A thread calls it while whoever asked for this one computes, and never two at a time.
+    Errors come with what is asked for.
+    """
+    following = _started(reads[0])
+    for read in [*reads[1:], None]:
+        current = following
+        if read is not None:
+            following = _started(read, after=current)
+        yield current.result
+
+
+def _started(read, after=None):
+    """Future of a call on a thread that ends with it, whatever becomes of the loop."""
+
+    def run():
+        wait([] if after is None else [after])
+        return read()
+
+    thread = ThreadPoolExecutor(1, thread_name_prefix="reading rows")
+    future = thread.submit(run)
+    thread.shutdown(wait=False)
+    return future
 
 
 class ChunkedSamples:
     """Training samples in chunks; each pass over them is a loop that loads them anew.
 
-    `parts` are the chunks as slices of the rows; `loaders` give the `Samples` of each.
+    `parts` are the chunks as slices of the rows; `loaders` are a `Loader` for each.
     `chosen`, a boolean for each row, leaves out those that are held out.
     """
 
@@ -25,13 +64,24 @@ class ChunkedSamples:
         self.chosen = chosen
 
     def __iter__(self):
-        for part, load in zip(self.parts, self.loaders, strict=True):
-            if self.chosen is None:
-                yield load()
-                continue
-            indices = np.flatnonzero(self.chosen[part])
-            if indices.size:
-                yield load().take(indices)
+        if self.chosen is None:
+            for load, read in zip(self.loaders, self._reads(self.loaders), strict=True):
+                yield load.samples(read)
+            return
+        indices = [np.flatnonzero(self.chosen[part]) for part in self.parts]
+        some = [
+            pair for pair in zip(self.loaders, indices, strict=True) if len(pair[1])
+        ]
+        loaders = [load for load, _ in some]
+        for (load, chosen), read in zip(some, self._reads(loaders), strict=True):
+            yield load.samples(read).take(chosen)
+
+    @staticmethod
+    def _reads(loaders):
+        """Functions that give what each loader has read, the next one ahead."""
+        if all(load.read is None for load in loaders):
+            return [None] * len(loaders)
+        return one_ahead([load.read for load in loaders])
 
     def hold_out(self, fraction, *, random_state, stratify):
         """Samples to train on and to judge by, those of `hold_out` in memory."""
@@ -103,30 +153,6 @@ class ChunkedSamples:
         )
 
 
-def keeper(n_bytes, memory, scratch, device_):
-    """Function that keeps an array and gives a function that gives it back; or None.
-
-    In the scratch file if there is one, else in memory if all `n_bytes` may be there.
-    """
-    if scratch is not None:
-
-        def keep(array):
-            read = scratch.keep(to_host(array))
-            return lambda: host_or_cuda(read(), device_)
-
-        return keep
-    return keep_in_memory if n_bytes <= memory else None
-
-
-def keep_in_memory(array):
-    """Function that gives the array."""
-    return partial(_same, array)
-
-
-def _same(array):
-    return array
-
-
 class ScratchFile:
     """Arrays in a file that is made by this object and removed by `close`.
 
@@ -143,11 +169,23 @@ class ScratchFile:
                 f"scratch={os.fspath(path)!r} exists and would be overwritten. Remove it "
                 "or name another file."
             ) from error
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"The folder of scratch={os.fspath(path)!r} does not exist. Make it first."
+            ) from error
 
     def keep(self, array):
         """Write an array; gives a function that reads it."""
         offset, shape, dtype = self._file.seek(0, os.SEEK_END), array.shape, array.dtype
-        _write_all(self._file, memoryview(np.ascontiguousarray(array)).cast("B"))
+        try:
+            _write_all(self._file, memoryview(np.ascontiguousarray(array)).cast("B"))
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{os.strerror(error.errno)}: after {offset:,} bytes scratch="
+                f"{os.fspath(self.path)!r} takes no more. Name a file where there is more "
+                "room, or leave scratch out: rows are then sketched again at every step",
+            ) from error
 
         def read():
             loaded = np.empty(shape, dtype)

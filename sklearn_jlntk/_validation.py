@@ -102,7 +102,7 @@ def has_finite_sum(X):
         return bool(np.isfinite(np.sum(X)))
 
 
-def validate_chunk(estimator, X, part, *, reset=False):
+def validate_chunk(estimator, X, part, *, reset=False, read=None):
     """Checked rows of a chunk; an error names those that it is about.
 
     Parameters
@@ -115,6 +115,8 @@ def validate_chunk(estimator, X, part, *, reset=False):
         The chunk.
     reset : bool, default=False
         Whether this sets what later calls are checked against.
+    read : callable, default=None
+        Gives the rows of the chunk as ``X.read`` would; None reads them now.
 
     Returns
     -------
@@ -122,7 +124,8 @@ def validate_chunk(estimator, X, part, *, reset=False):
         Finite, float32 where it was float32, else float64.
     """
     with X.naming_rows(part):
-        return validate_rows(estimator, X[part], reset=reset)
+        rows = X[part] if read is None else X.transformed(read())
+        return validate_rows(estimator, rows, reset=reset)
 
 
 def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True):
@@ -293,7 +296,8 @@ def normalize_rows(X, normalize):
         constant = xp.full(
             (n_samples, 1), n_features**0.5, dtype=X.dtype, device=device(X)
         )
-        X = xp.concat([X, constant], axis=1) / (2 * n_features) ** 0.5
+        X = xp.concat([X, constant], axis=1)
+        X /= (2 * n_features) ** 0.5  # in place: the copy is ours
     if to_unit:
         # Scaled by the largest entry first: no square over- or underflows.
         largest = xp.max(xp.abs(X), axis=1, keepdims=True)

@@ -5,16 +5,19 @@ train the same model, to rounding, as rows that lie in memory.
 """
 
 import math
+import mmap
 from contextlib import contextmanager, suppress
 from itertools import pairwise
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 
 __all__ = ["RowChunks"]
 
-# Bytes of rows that "auto" reads at a time.
-_CHUNK_BYTES = 2**25
+# Bytes of rows that "auto" reads at a time. What is made of them is about as large, and
+# below 32 MiB malloc gives out the same memory again, where more would be fresh pages.
+_CHUNK_BYTES = 2**24
 # Rows that an error names one by one.
 _MOST_ROWS_NAMED = 5
 
@@ -30,7 +33,7 @@ class RowChunks:
     X : array-like of shape (n_samples, n_features)
         Anything with a `shape` and a `dtype` whose rows ``X[a:b]`` are an array or CSR.
     chunk_rows : int or "auto", default="auto"
-        Rows held at a time. ``"auto"`` takes 32 MiB of them, or the chunks of X itself,
+        Rows read at a time. ``"auto"`` takes 16 MiB of them, or the chunks of X itself,
         as many as that is.
     scratch : path, default=None
         File for what the network makes of the rows, :math:`C X^T` and the targets, during
@@ -49,8 +52,11 @@ class RowChunks:
     Notes
     -----
     With chunks of p rows, k x l trained weights and o outputs, `fit` holds about
-    ``3 p (d + l)`` numbers for the chunk, ``4 k l`` for the weights, the targets, ``n o``,
+    ``p (4 d + 3 l)`` numbers for chunks, ``4 k l`` for the weights, the targets, ``n o``,
     which the file takes with `scratch`, and y and the sample weights as they are given.
+
+    While the network computes on a chunk, a thread reads the next one; `transform` is
+    called by the thread that fits.
 
     Examples
     --------
@@ -68,21 +74,26 @@ class RowChunks:
     def __init__(
         self, X, *, chunk_rows="auto", scratch=None, memory=2**30, transform=None
     ):
-        if len(getattr(X, "shape", ())) != 2 or not hasattr(X, "dtype"):
-            raise ValueError(
-                f"Rows are read from an array of two dimensions with shape and dtype; got "
-                f"{type(X).__name__} of shape {getattr(X, 'shape', 'unknown')}."
-            )
-        if math.isnan(X.shape[0]):
-            raise ValueError(
-                "X does not know how many rows its chunks have. Call "
-                "X.compute_chunk_sizes() first."
-            )
-        is_number = not isinstance(chunk_rows, str | float)
-        if chunk_rows != "auto" and not (is_number and chunk_rows >= 1):
+        _check_rows(X)
+        is_number = isinstance(chunk_rows, Integral) and not isinstance(
+            chunk_rows, bool
+        )
+        if not (is_number and chunk_rows >= 1) and not (
+            isinstance(chunk_rows, str) and chunk_rows == "auto"
+        ):
             raise ValueError(
                 f"chunk_rows={chunk_rows!r} is no number of rows; give 1 or more, or "
                 "'auto'."
+            )
+        if not (isinstance(memory, Real) and memory >= 0):
+            raise ValueError(
+                f"memory={memory!r} is no number of bytes; give 0 or more, for instance "
+                "2**30."
+            )
+        if not (transform is None or callable(transform)):
+            raise TypeError(
+                f"transform={transform!r} cannot be called; give a function of rows, for "
+                "instance scaler.transform of a fitted scaler."
             )
         self.X = X
         self.chunk_rows = chunk_rows
@@ -130,9 +141,52 @@ class RowChunks:
         return self.X.shape[0]
 
     def __getitem__(self, part):
+        return self.transformed(self.read(part))
+
+    def read(self, part):
+        """Rows of a slice as they are in X.
+
+        Parameters
+        ----------
+        part : slice
+            Which rows.
+
+        Returns
+        -------
+        rows : array or CSR of shape (n_rows, n_columns)
+            In memory; those of a mapped file in the memory of the system's.
+        """
         rows = self.X[part]
-        rows = rows if sparse.issparse(rows) else np.asarray(rows)
-        return rows if self.transform is None else self.transform(rows)
+        if sparse.issparse(rows):
+            return rows
+        rows = np.asarray(rows)
+        if isinstance(self.X, np.memmap) and rows.flags.c_contiguous:
+            # Reads the file now: a byte of each page.
+            rows.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE].max(initial=0)
+        return rows
+
+    def transformed(self, rows):
+        """What `transform` makes of rows that were read.
+
+        Parameters
+        ----------
+        rows : array or CSR of shape (n_rows, n_columns)
+            From `read`.
+
+        Returns
+        -------
+        rows : array or CSR of shape (n_rows, n_features)
+            The same without `transform`.
+        """
+        if self.transform is None:
+            return rows
+        made = self.transform(rows)
+        if np.shape(made)[:1] != rows.shape[:1]:
+            raise ValueError(
+                f"transform made an array of shape {np.shape(made)} of {rows.shape[0]} "
+                "rows; it has to give one row for each."
+            )
+        return made
 
     def __array__(self, dtype=None, copy=None):
         return np.array(self[:], dtype=dtype)
@@ -199,6 +253,31 @@ class RowChunks:
         more = len(bad) - _MOST_ROWS_NAMED
         rest = f" and {more} more" if more > 0 else ""
         return f"Row{'s' if len(bad) > 1 else ''} {named}{rest}"
+
+
+def _check_rows(X):
+    """Errors for what is no array of rows."""
+    if hasattr(X, "to_numpy"):
+        raise ValueError(
+            f"Rows are read from an array, and a {type(X).__name__} is none. A frame is in "
+            "memory: give it to the estimator as it is, or its X.to_numpy() here."
+        )
+    if (
+        isinstance(X, RowChunks)
+        or len(getattr(X, "shape", ())) != 2
+        or not hasattr(X, "dtype")
+    ):
+        raise ValueError(
+            f"Rows are read from an array of two dimensions with shape and dtype; got "
+            f"{type(X).__name__} of shape {getattr(X, 'shape', 'unknown')}."
+        )
+    if math.isnan(X.shape[0]):
+        raise ValueError(
+            "X does not know how many rows its chunks have. Call X.compute_chunk_sizes() "
+            "first."
+        )
+    if X.shape[0] == 0:
+        raise ValueError(f"X has no rows, only a shape: {X.shape}. Give one at least.")
 
 
 def _slices(X, chunk_rows):

@@ -36,12 +36,15 @@ def da():
     return pytest.importorskip("dask.array")
 
 
-def start_cluster():
-    """Two worker processes of one thread, connected by sockets."""
+def start_cluster(n_workers=2):
+    """Worker processes of one thread, connected by sockets."""
     from distributed import LocalCluster
 
     return LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+        n_workers=n_workers,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=":0",
     )
 
 
@@ -80,6 +83,21 @@ def difference(estimator, other):
     "rows", [N_SAMPLES, (100, 0, 31, 209), 20], ids=["1", "uneven", "17"]
 )
 def test_fit_is_that_of_one_machine_however_rows_are_cut(client, da, data, rows):
+    assert_fit_is_that_of_one_machine(client, da, data, rows)
+
+
+@pytest.mark.slow
+def test_fit_on_four_workers_is_that_of_one_machine(da, data):
+    from distributed import Client
+
+    with start_cluster(4) as cluster, Client(cluster) as client:
+        assert len(set(client.run(os.getpid).values())) == 4
+        for rows in (N_SAMPLES, (100, 0, 31, 209), 20):
+            assert_fit_is_that_of_one_machine(client, da, data, rows)
+
+
+def assert_fit_is_that_of_one_machine(client, da, data, rows):
+    """Fifty steps with weights and two outputs, on rows in chunks."""
     X, y, w = data
     params = {**PARAMS, "max_iter": 50, "alpha": 0.1}
     local = JLFactorizedNTKRegressor(**params).fit(X, y, w)
@@ -239,6 +257,8 @@ def test_nan_names_its_rows_and_leaves_the_model_alone(client, da, data):
     bad = da.from_array(X, chunks=(100, -1))
     with pytest.raises(ValueError, match=r"rows 100 to 199 \(chunk 2 of 4\).*X.*NaN"):
         model.fit(bad, y)
+    with pytest.raises(ValueError, match=r"In chunk 2 of X: .*NaN"):
+        model.predict(bad).compute()
     assert model.weights_ is before
     with pytest.raises(ValueError, match=r"rows 100 to 199 \(chunk 2 of 4\).*y.*NaN"):
         model.fit(rows, X[:, 2])
@@ -270,8 +290,34 @@ def test_errors_say_how_to_cut(client, da, data):
         DaskJLFactorizedNTKClassifier().fit(rows, y)
 
 
+def test_interrupt_leaves_a_model_and_checkpoint_and_fit_go_on(
+    client, da, data, tmp_path
+):
+    from sklearn_jlntk.checkpoint import Checkpoint, load_checkpoint
+
+    X, y, _ = data
+    rows, path = da.from_array(X, chunks=(100, -1)), tmp_path / "network"
+    params = {**PARAMS, "max_iter": 8, "learning_rate": 1e-3}
+    local = JLFactorizedNTKRegressor(**params).fit(X, y)
+    model = DaskJLFactorizedNTKRegressor(**params, warm_start=True)
+    model.set_callbacks(Checkpoint(path, every=2), AfterSteps(5, interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(rows, y)
+    assert model.n_iter_ == 5
+    assert model.predict(rows).compute().shape == y.shape
+    loaded = load_checkpoint(path)
+    assert loaded.n_iter_ == 4
+    assert loaded.client is None
+    for unfinished in (model.set_callbacks(), loaded):
+        assert unfinished.fit(rows, y).n_iter_ == 8
+        assert difference(unfinished, local) < 1e-9
+
+
 def test_errors_say_what_a_cluster_does_not_do(client, data):
     X, y, _ = data
+    address = client.scheduler_info()["address"]
+    with pytest.raises(TypeError, match=r"client='tcp.* is a str; .*Client\(\.\.\.\)"):
+        DaskJLFactorizedNTKRegressor(client=address).fit(X, y)
     with pytest.raises(ValueError, match=r"learning_rate='theory' needs.*'auto'"):
         DaskJLFactorizedNTKRegressor(learning_rate="theory").fit(X, y)
     with pytest.raises(ValueError, match=r"device='cuda' is not supported.*None"):
@@ -282,11 +328,11 @@ def test_errors_say_what_a_cluster_does_not_do(client, data):
         DaskJLFactorizedNTKRegressor(**{**PARAMS, "learning_rate": 10.0}).fit(X, y)
 
 
-class Killer:
-    """Callback that kills a process after so many steps."""
+class AfterSteps:
+    """Callback that does something once, after so many steps."""
 
-    def __init__(self, pid, after):
-        self.pid, self.after, self.n_steps = pid, after, 0
+    def __init__(self, n_steps, action):
+        self.due, self.action, self.n_steps = n_steps, action, 0
 
     def setup(self, estimator, context):
         pass
@@ -299,9 +345,13 @@ class Killer:
 
     def on_fit_task_end(self, estimator, context):
         self.n_steps += context.task_name == "step"
-        if context.task_name == "step" and self.n_steps == self.after:
-            os.kill(self.pid, signal.SIGKILL)
-        return False
+        if context.task_name == "step" and self.n_steps == self.due:
+            self.action()
+
+
+def interrupt():
+    """What Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 @pytest.mark.slow
@@ -313,10 +363,11 @@ def test_a_worker_that_dies_takes_nothing_with_it(da, data):
     local = JLFactorizedNTKRegressor(**params).fit(X, y, w)
     with start_cluster() as cluster, Client(cluster) as client:
         pids = client.run(os.getpid)
-        killer = Killer(next(iter(pids.values())), after=5)
+        pid = next(iter(pids.values()))
+        killer = AfterSteps(5, lambda: os.kill(pid, signal.SIGKILL))
         model = DaskJLFactorizedNTKRegressor(**params, client=client)
         model.set_callbacks(killer).fit(da.from_array(X, chunks=(50, -1)), y, w)
-        assert set(client.run(os.getpid).values()) != set(pids.values())
+        assert pid not in client.run(os.getpid).values()
     assert killer.n_steps == model.n_iter_ == 12
     assert difference(model, local) < 1e-9
 

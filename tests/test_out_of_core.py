@@ -1,6 +1,11 @@
 """Rows read in chunks: the same model as in memory, whatever the chunks and the array."""
 
+import errno
 import re
+import threading
+import time
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -221,6 +226,18 @@ def test_zarr_arrays(small_chunks):
     assert_same_training(regressor().fit(rows, y), regressor().fit(X, y))
 
 
+def test_hdf5_datasets(small_chunks, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    X, y, _ = data()
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        rows = file.create_dataset("X", data=X, chunks=(40, 5), compression="gzip")
+        assert [part.stop for part in RowChunks(rows).slices] == [40, 80, 120, 160, 203]
+        desired, model = regressor().fit(X, y), regressor()
+        for again in (rows, RowChunks(rows, memory=0)):
+            assert_same_training(model.fit(again, y), desired)
+        np.testing.assert_allclose(model.predict(rows), desired.predict(X), rtol=1e-9)
+
+
 def test_csr_rows():
     X, y, _ = data()
     X[np.abs(X) < 1] = 0
@@ -251,7 +268,108 @@ def test_methods_that_need_all_rows_read_them(tmp_path):
     assert_same(rows.take(np.array([3, 60, 61, 202])), X[[3, 60, 61, 202]])
 
 
+# ---------------------------------------------------------------- how rows are read
+
+
+class Watched:
+    """Rows that note which are read, and by which thread; reading some of them fails."""
+
+    def __init__(self, X, bad=()):
+        self.X, self.shape, self.dtype, self.bad = X, X.shape, X.dtype, bad
+        self.read, self.threads, self.is_busy = [], set(), False
+
+    def __getitem__(self, part):
+        assert not self.is_busy, "two threads read at a time"
+        if part.start in self.bad:
+            raise OSError(errno.EIO, "the disk is gone")
+        self.is_busy = True
+        time.sleep(0.01)
+        self.read.append(part.start or 0)
+        self.threads.add(threading.get_ident())
+        self.is_busy = False
+        return self.X[part]
+
+
+def reading_threads():
+    """Threads that still read rows, after those that are about to end have done so."""
+    threads = [t for t in threading.enumerate() if t.name.startswith("reading rows")]
+    for thread in threads:
+        thread.join(10)
+    return [thread for thread in threads if thread.is_alive()]
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_rows_are_read_once_a_pass_or_once_in_all(memory):
+    X, y, _ = data()
+    rows = Watched(X)
+    model = regressor(max_iter=3, learning_rate=0.01)
+    model.fit(RowChunks(rows, chunk_rows=100, memory=memory), y)
+    # The first chunk is read to see what rows are like, before all are, and by the network
+    # that is drawn for them. The loss before the first step is a pass of its own.
+    passes = 1 if memory else 1 + 4
+    assert rows.read == [0, 0, *[0, 100, 200] * passes]
+
+
+def test_the_next_chunk_is_read_while_one_is_computed_with():
+    X, y, _ = data()
+    rows, read_meanwhile = Watched(X), []
+
+    def transform(chunk):
+        start = int(np.flatnonzero((chunk[0] == X).all(axis=1))[0])
+        if start == 50:
+            arrived = threading.Event()
+            for _ in range(500):
+                if rows.read[-1] == 100 or arrived.wait(0.01):
+                    break
+            read_meanwhile.append(rows.read[-1])
+        return chunk
+
+    model = regressor(max_iter=1, learning_rate=0.01)
+    model.fit(RowChunks(rows, chunk_rows=50, memory=0, transform=transform), y)
+    assert set(read_meanwhile) == {100}
+    assert len(rows.threads) > 1
+    assert not reading_threads()
+
+
+def peak_memory(model, X, y):
+    """Bytes that a fit allocates at its peak; an earlier one has compiled."""
+    model.fit(X, y)
+    tracemalloc.start()
+    model.fit(X, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_memory_is_that_of_a_chunk(memory, tmp_path):
+    n, d, p = 100_000, 16, 1000
+    X = memory_map(tmp_path, np.random.default_rng(0).normal(size=(n, d)))
+    y = np.array(X[:, 0])
+    rows = RowChunks(X, chunk_rows=p, memory=memory)
+    model = regressor(width=32, n_components="auto", max_iter=2, learning_rate=1e-9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer weights than rows
+        peak = peak_memory(model, rows, y)
+    features = n * (d + 1) if memory else 0
+    # The documented formula, and a megabyte for tiles and gates.
+    bound = 8 * (3 * p * (2 * d + 1) + 6 * 32 * (d + 1) + n + features) + 2**20
+    assert peak < bound
+    assert bound < 8 * n * d or memory
+
+
 # ---------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize("bad", [100, 150])
+def test_a_chunk_that_cannot_be_read_leaves_the_model_alone(bad):
+    X, y, _ = data()
+    model = regressor(max_iter=2).fit(X, y)
+    before = dict(vars(model))
+    with pytest.raises(OSError, match="the disk is gone"):
+        model.fit(RowChunks(Watched(X, bad=[bad]), chunk_rows=50), y)
+    assert all(vars(model)[name] is value for name, value in before.items())
+    assert not reading_threads()
 
 
 @pytest.mark.parametrize("was_fitted", [False, True])
@@ -291,6 +409,15 @@ def test_a_transform_that_fails_names_the_rows():
         regressor().fit(RowChunks(X, chunk_rows=50, transform=refuse), y)
 
 
+def test_a_transform_that_drops_rows_is_an_error():
+    X, y, _ = data()
+    rows = RowChunks(X, chunk_rows=50, transform=lambda rows: rows[1:])
+    with pytest.raises(
+        ValueError, match=r"Rows 0 to 49 of X.*shape \(49, 9\) of 50 rows"
+    ):
+        regressor().fit(rows, y)
+
+
 def test_a_scratch_file_that_exists_is_left_alone(tmp_path):
     X, y, _ = data()
     scratch = tmp_path / "precious"
@@ -306,13 +433,23 @@ def test_a_full_disk_for_the_scratch_file_is_an_error(tmp_path, largest_file):
     X, y, _ = data()
     rows = RowChunks(X, chunk_rows=50, scratch=tmp_path / "features")
     model = regressor()
-    with largest_file(4000), pytest.raises(OSError, match="File too large"):
+    message = r"File too large: after [\d,]+ bytes scratch=.*leave scratch out"
+    with largest_file(4000), pytest.raises(OSError, match=message):
         model.fit(rows, y)
     assert not hasattr(model, "weights_")
     assert not rows.scratch.exists()
 
 
-@pytest.mark.parametrize("chunk_rows", [0, -1, "all", 2.5])
+def test_a_scratch_file_needs_its_folder(tmp_path):
+    X, y, _ = data()
+    rows = RowChunks(X, scratch=tmp_path / "missing" / "features")
+    with pytest.raises(FileNotFoundError, match=r"folder of scratch=.*Make it first"):
+        regressor().fit(rows, y)
+
+
+@pytest.mark.parametrize(
+    "chunk_rows", [0, -1, "all", 2.5, True, None, np.array([2, 3])]
+)
 def test_bad_chunk_rows(chunk_rows):
     with pytest.raises(
         ValueError, match="no number of rows; give 1 or more, or 'auto'"
@@ -325,6 +462,20 @@ def test_bad_rows():
         RowChunks(np.ones(4))
     with pytest.raises(ValueError, match=r"list of shape unknown"):
         RowChunks([[1.0]])
+    with pytest.raises(ValueError, match=r"X has no rows.*\(0, 3\)"):
+        RowChunks(np.ones((0, 3)))
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"a DataFrame is none.*X\.to_numpy\(\)"):
+        RowChunks(pd.DataFrame(np.ones((4, 2))))
+
+
+def test_bad_ways_of_reading():
+    X = np.ones((4, 2))
+    for memory in (-1, "1 GB", None):
+        with pytest.raises(ValueError, match=r"is no number of bytes; give 0 or more"):
+            RowChunks(X, memory=memory)
+    with pytest.raises(TypeError, match=r"transform=3 cannot be called.*scaler"):
+        RowChunks(X, transform=3)
 
 
 def test_wrong_numbers_of_targets_and_features():

@@ -333,9 +333,12 @@ def _without_projection(network):
     return replace(network, input_projection=Identity((None, None), None))
 
 
-def _outputs_of_block(rows, local, method):
+def _outputs_of_block(rows, local, method, block_id=None):
     """What the method gives for the rows of a block, of which there may be none."""
     if rows.shape[0] == 0:
         sample = np.zeros((1, rows.shape[1]), rows.dtype)
         return getattr(local, method)(sample)[:0]
-    return getattr(local, method)(rows)
+    try:
+        return getattr(local, method)(rows)
+    except ValueError as error:
+        raise ValueError(f"In chunk {block_id[0] + 1} of X: {error}") from error

@@ -29,6 +29,12 @@ def import_dask():
 def connected(client):
     """The client given, or the one that was started last."""
     _, _, distributed = import_dask()
+    if client is not None and not isinstance(client, distributed.Client):
+        raise TypeError(
+            f"client={client!r} is a {type(client).__name__}; it takes a client that is "
+            "connected. Use distributed.Client(...) of an address or a cluster, or None "
+            "for the client that was started last."
+        )
     if client is not None:
         return client
     try:
