@@ -2,14 +2,31 @@
 
 from functools import cached_property
 
-from sklearn_jlntk._array_api import array_namespace, device
+import numpy as np
+
+from sklearn_jlntk._array_api import (
+    array_namespace,
+    device,
+    is_numpy_array,
+    numbers_at_once,
+)
+from sklearn_jlntk._spectrum import spectral_norm
 from sklearn_jlntk.ntk import empirical_ntk, infinite_width_ntk
 from sklearn_jlntk.operators import Identity
 
-__all__ = ["KernelDrift", "extreme_eigenvalues"]
+__all__ = ["KernelDrift"]
 
-# Pre-activations, or entries of moved rows, that are held at a time.
-_AT_ONCE = 2**22
+# Pre-activations, or entries of moved rows, that are held at a time: in a core's cache.
+_AT_ONCE = 2**20
+# An operator takes no fewer columns together, however long their images are.
+_FEWEST_COLUMNS = 64
+_AT_START = {
+    "drift": 0.0,
+    "cosine": 1.0,
+    "flipped_gates": 0.0,
+    "weight_movement": 0.0,
+    "neuron_movement": 0.0,
+}
 
 
 class KernelDrift:
@@ -65,13 +82,15 @@ class KernelDrift:
 
     def measure(self, weights):
         """Numbers that the lemmas bound, by name; O(n^2 m + n^3) operations."""
+        if weights is self.initial_weights:
+            smallest, largest = extreme_eigenvalues(self.initial_kernel)
+            return {"lambda_min": smallest, "lambda_max": largest, **_AT_START}
         H = self.kernel(weights)
         smallest, largest = extreme_eigenvalues(H)
-        low, high = extreme_eigenvalues(H - self.initial_kernel)
         return {
             "lambda_min": smallest,
             "lambda_max": largest,
-            "drift": max(abs(low), abs(high)),
+            "drift": spectral_norm(H - self.initial_kernel),
             "cosine": _cosine(H, self.initial_kernel),
             "flipped_gates": self.flipped_gates(weights),
             "weight_movement": self.weight_movement(weights),
@@ -80,38 +99,67 @@ class KernelDrift:
 
     def weight_movement(self, weights):
         """Largest distance of a row of B from its start."""
-        return _largest_row_norm(weights - self.initial_weights)
+        xp = array_namespace(weights)
+        squares = []
+        for rows in self._slices(*weights.shape):
+            moved = weights[rows, :] - self.initial_weights[rows, :]
+            squares.append(xp.max(xp.vecdot(moved, moved)))
+        return float(xp.max(xp.stack(squares))) ** 0.5
 
     def neuron_movement(self, weights):
         """Largest distance of a row of W = A B C from its start, W never formed."""
+        A = self.network.hidden_expansion
+        if isinstance(A, Identity) and self._projection_factor is None:
+            return self.weight_movement(weights)
         moved = weights - self.initial_weights
         if self._projection_factor is not None:
             moved = moved @ self._projection_factor.T
-        A = self.network.hidden_expansion
         xp = array_namespace(moved)
         squares = 0.0
-        for columns in self._slices(moved.shape[1]):
+        for columns in self._slices(
+            moved.shape[1], self.network.width, _FEWEST_COLUMNS
+        ):
             rows = A.matmat(moved[:, columns])
-            squares = squares + xp.sum(rows * rows, axis=1)
+            squares = squares + xp.vecdot(rows, rows)
         return float(xp.max(squares)) ** 0.5
 
     def flipped_gates(self, weights):
         """Share of pairs of a neuron and a sample whose gate is not what it was."""
-        A, Y = self.network.hidden_expansion, self.features
-        xp = array_namespace(Y)
-        flipped = 0
-        for columns in self._slices(Y.shape[1]):
-            now, before = (
-                A.matmat(B @ Y[:, columns]) > 0 for B in (weights, self.initial_weights)
+        if self._initial_bits is None:
+            before = self._gates(self.initial_weights)
+            pairs = zip(self._gates(weights), before, strict=True)
+            flipped = sum(_count(now != then) for now, then in pairs)
+        else:
+            pairs = zip(self._gates(weights), self._initial_bits, strict=True)
+            flipped = sum(
+                int(np.sum(np.bitwise_count(np.packbits(now) ^ then), dtype=np.int64))
+                for now, then in pairs
             )
-            flipped += int(xp.count_nonzero(now != before))
-        return flipped / (self.network.width * Y.shape[1])
+        return flipped / (self.network.width * self.features.shape[1])
 
-    def _slices(self, n_columns):
-        """Slices of columns that the neurons take together."""
-        step = max(1, _AT_ONCE // self.network.width)
-        for start in range(0, n_columns, step):
-            yield slice(start, min(start + step, n_columns))
+    @cached_property
+    def _initial_bits(self):
+        """Gates at the start, a bit for each neuron and sample; None outside NumPy."""
+        if not is_numpy_array(self.features):
+            return None
+        return [np.packbits(gates) for gates in self._gates(self.initial_weights)]
+
+    def _gates(self, weights):
+        """Gates of all neurons at all samples, in parts that make up the whole."""
+        A, Y = self.network.hidden_expansion, self.features
+        if isinstance(A, Identity):
+            for rows in self._slices(self.network.width, Y.shape[1]):
+                yield weights[rows, :] @ Y > 0
+            return
+        for columns in self._slices(Y.shape[1], self.network.width, _FEWEST_COLUMNS):
+            yield A.matmat(weights @ Y[:, columns]) > 0
+
+    def _slices(self, length, n_beside, fewest=1):
+        """Slices of a length that are taken together, with so many numbers at each."""
+        n_numbers = numbers_at_once(self.initial_weights, _AT_ONCE)
+        step = max(fewest, n_numbers // n_beside)
+        for start in range(0, length, step):
+            yield slice(start, min(start + step, length))
 
     def _rounding(self, largest):
         """Eigenvalues below this are zero, for all that the dtype can tell."""
@@ -134,7 +182,6 @@ def _cosine(H, K):
     return float(xp.sum(H * K)) / (norms[0] * norms[1]) if min(norms) > 0 else 1.0
 
 
-def _largest_row_norm(matrix):
-    """Largest Euclidean norm of a row."""
-    xp = array_namespace(matrix)
-    return float(xp.max(xp.linalg.vector_norm(matrix, axis=1)))
+def _count(mask):
+    """Number of true entries."""
+    return int(array_namespace(mask).count_nonzero(mask))

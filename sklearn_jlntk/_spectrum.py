@@ -13,11 +13,14 @@ __all__ = [
     "condition",
     "extreme_eigenvalue",
     "smallest_eigenvalue",
+    "spectral_norm",
 ]
 
 # Up to this size a matrix is reduced to tridiagonal form; beyond, one Cholesky
 # factorisation and some solves are several times faster.
 _DENSE = 2000
+# The largest alone takes few products with the matrix; they pay from this size on.
+_FEW_PRODUCTS = 200
 # Without a stored matrix: vectors multiplied at a time, the most of them in the basis
 # and those kept when it is full, the rank of the preconditioner, steps, and the
 # relative residual that is enough.
@@ -148,6 +151,33 @@ def extreme_eigenvalue(H, which="smallest"):
     if which == "largest":
         return _with_residual(H, *eigsh(H, k=1, which="LA", v0=_start(n)))
     return _by_inverse(H)
+
+
+def spectral_norm(H):
+    """Largest modulus of an eigenvalue of a symmetric matrix.
+
+    Parameters
+    ----------
+    H : array of shape (n_samples, n_samples)
+        Symmetric, definite or not.
+
+    Returns
+    -------
+    norm : float
+        To a relative 1e-8 or better on NumPy arrays, by Lanczos steps; to rounding
+        elsewhere.
+    """
+    xp = array_namespace(H)
+    H = xp.astype(H, xp.float64, copy=False)
+    n = H.shape[0]
+    if n <= _FEW_PRODUCTS or not is_numpy_namespace(xp):
+        return float(xp.max(xp.abs(xp.linalg.eigvalsh(H))))
+    if not np.any(H):
+        return 0.0  # no start leads anywhere
+    values = eigsh(
+        H, k=1, which="LM", v0=_start(n), tol=1e-8, return_eigenvectors=False
+    )
+    return float(abs(values[0]))
 
 
 def _by_reduction(H, which):

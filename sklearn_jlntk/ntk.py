@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
-from sklearn_jlntk._abc_kernel import GateProducts, expected_gate_products
+from sklearn_jlntk._abc_kernel import GateProducts, gate_products_of
 from sklearn_jlntk._arc_cosine import ReluKernel, cosine_and_angle
 from sklearn_jlntk._array_api import from_host, to_host
 from sklearn_jlntk._spectrum import (
@@ -225,15 +225,17 @@ def infinite_width_kernel(network):
         f(\rho) = \frac1m \sum_{pq} v_p v_q M_{pq}
                   \left(\frac14 + \frac{\arcsin(a_{pq} \rho)}{2\pi}\right),
 
-    exact to rounding up to a width of :math:`2^{14}` in :math:`O(m^2 k)`. Beyond, the
-    part linear in :math:`\rho` stays exact, and the rest is estimated from a sample of
-    :math:`2^{28}` pairs of neurons.
+    exact to rounding. Behind ``"block-hadamard"`` and ``"srht"`` the pairs (p, q) of two
+    blocks of L neurons have L different correlations and not :math:`L^2`, each an
+    integer over k, and f costs :math:`O((m / L)^2 L \log L)` up to a width of some
+    :math:`2^{17}`. For other A it costs :math:`O(m^2 k)` up to :math:`2^{14}`. Beyond,
+    the part linear in :math:`\rho` stays exact, and the rest is estimated from a sample
+    of :math:`2^{28}` pairs of neurons.
     """
     if isinstance(network.hidden_expansion, Identity):
         return ReluKernel(depth=1, bias=0.0, kind="first")
-    A = to_host(network.hidden_expansion.to_dense()).astype("float64")
     v = to_host(network.output_signs).astype("float64").reshape(network.width, -1)
-    return FirstLayerKernel(expected_gate_products(A, v))
+    return FirstLayerKernel(gate_products_of(network.hidden_expansion, v))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from assertions import assert_close
 
-from sklearn_jlntk._abc_kernel import expected_gate_products
+from sklearn_jlntk._abc_kernel import expected_gate_products, gate_products_of
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import infinite_width_ntk
 from sklearn_jlntk.operators import SKETCHES, make_sketch
@@ -157,3 +157,45 @@ def test_limit_follows_the_namespace(xp, dtype):
     assert_close(
         ours, limit(np, np.float64), rtol=1e-5 if dtype == xp.float32 else 1e-12
     )
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize(
+    "kind, m, k",
+    [
+        ("block-hadamard", 300, 12),
+        ("block-hadamard", 512, 64),
+        ("block-hadamard", 700, 100),
+        ("srht", 300, 12),
+        ("srht", 512, 512),
+    ],
+)
+def test_pairs_behind_a_transform_add_up_to_the_double_sum(kind, m, k, n_outputs):
+    rng = np.random.default_rng(0)
+    expansion = make_sketch(kind, k, m, rng=rng, like=np.ones(1)).T
+    v = rng.choice([-1.0, 1.0], size=(m, n_outputs))
+    f = gate_products_of(expansion, v)
+    expected = double_sum(expansion.to_dense(), v, RHO)
+    # atol: both are sums of m^2 terms of either sign.
+    assert_close(f(RHO, ANGLE), expected, rtol=1e-13, atol=1e-13)
+    assert_close(np.float64(f.at_one), expected[-1], rtol=1e-13, atol=1e-13)
+    assert f.error < 1e-13
+
+
+def test_pairs_are_gathered_where_all_of_them_are_too_many():
+    # At this width the pairs of a Gaussian expansion would have to be sampled.
+    rng = np.random.default_rng(0)
+    expansion = make_sketch("block-hadamard", 64, 2**15, rng=rng, like=np.ones(1)).T
+    f = gate_products_of(expansion, rng.choice([-1.0, 1.0], size=(2**15, 1)))
+    assert f.error < 1e-13
+
+
+def test_other_expansions_are_multiplied_out():
+    rng = np.random.default_rng(0)
+    expansion = make_sketch("gaussian", 8, 100, rng=rng, like=np.ones(1)).T
+    v = rng.choice([-1.0, 1.0], size=(100, 1))
+    ours, dense = (
+        gate_products_of(expansion, v),
+        expected_gate_products(expansion.to_dense(), v),
+    )
+    assert ours == dense

@@ -22,6 +22,7 @@ LAYERS = (
     {"_jit", "_cuda"},
     {"_tiles", "_spectrum"},
     {"operators", "_arc_cosine", "_centred_kernel", "_nystroem"},
+    {"_hadamard_pairs"},
     {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},
     {"_gates"},
     {"_array_network", "_compiled_expansion", "_cuda_network", "_compiled_tiles"},

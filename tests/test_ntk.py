@@ -6,6 +6,7 @@ from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
 from sklearn_jlntk._array_api import to_host
+from sklearn_jlntk._spectrum import spectral_norm
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import (
     condition,
@@ -260,3 +261,13 @@ def test_smallest_eigenvalue_of_an_operator_on_rows():
 def test_error_names_a_square_matrix():
     with pytest.raises(ValueError, match=r"H has shape \(2, 3\); eigenvalues are"):
         smallest_eigenvalue(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("n", [5, 300])
+def test_spectral_norm_is_the_largest_modulus(n):
+    rng = np.random.default_rng(0)
+    low_rank = np.diag(rng.normal(size=n) * (np.arange(n) < 3))
+    full = rng.normal(size=(n, n))
+    shifted = np.diag(np.linspace(-2.0, 1.0, n))
+    for H in (np.zeros((n, n)), low_rank, full + full.T, shifted):
+        assert spectral_norm(H) == pytest.approx(np.linalg.norm(H, 2), rel=1e-8)
