@@ -247,7 +247,13 @@ class _Pairs:
         series[0] /= 2
         # Coefficient j of arcsin(rho) / rho is near 1 / (pi j^2), and interpolation
         # doubles what is left out.
-        return tuple(series.tolist()), float(left_out) / (math.pi**2 * n)
+        error = float(left_out) / (math.pi**2 * n)
+        # Few pairs are so close that they need all the nodes; what adds up to less than
+        # a rounding is not worth its place in every entry of every kernel.
+        tails = np.cumsum(np.abs(series[::-1]))[::-1]
+        needed = max(1, int(np.count_nonzero(tails > _NEGLIGIBLE)))
+        error += float(np.sum(np.abs(series[needed:])))
+        return tuple(series[:needed].tolist()), error
 
     def _merged(self):
         """Pairs kept apart, in chunks, those of equal correlation as one.

@@ -186,11 +186,15 @@ class StepTasks:
         """Close the task of this step; whether the judge or a callback asks to stop."""
         enough = self.judge is not None and self.judge.judge(weights)
         # The list grows with the next step; an interrupt asks for the model of this one.
-        self.latest = partial(self.fitted_attributes, weights, list(losses), enough)
+        self.latest = partial(self._attributes, weights, losses, len(losses), enough)
         stop = self._step_task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=self.latest, **self.data
         )
         return enough or stop
+
+    def _attributes(self, weights, losses, n_losses, is_finished):
+        """Fitted attributes as of a step, made only where someone asks for them."""
+        return self.fitted_attributes(weights, losses[:n_losses], is_finished)
 
     def end_fit(self, attributes):
         """Close the task of `fit`."""

@@ -1,5 +1,6 @@
 """The theorems beside what happened: a monitor of training, a report on a fitted model."""
 
+import math
 import warnings
 from numbers import Integral
 
@@ -144,7 +145,7 @@ class NTKMonitor(ScoringMonitor):
         """Whether the schedule has this step."""
         if self.every != "geometric":
             return step % self.every == 0
-        exponent = round(2 * np.log2(step))
+        exponent = round(2 * math.log2(step))
         return step == round(2 ** (exponent / 2))
 
     def get_logs(self, select="most_recent"):
