@@ -10,8 +10,10 @@ from pathlib import Path
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import inspect
+from importlib.metadata import distribution
 
 from docutils.parsers.rst.directives.tables import CSVTable
+from sphinx.util.fileutil import copy_asset
 
 import sklearn_jlntk
 
@@ -33,6 +35,10 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates"]
 default_role = "literal"
 pygments_style = "default"
+
+# Formulas need no network either: MathJax and its fonts are part of the site.
+mathjax_path = "mathjax/tex-chtml.js"
+mathjax_parts = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_jlntk"
@@ -116,9 +122,21 @@ class MarkdownTable(CSVTable):
         return lines.getvalue().splitlines(), str(path)
 
 
+def copy_mathjax(app, exception):
+    """Bring the parts of MathJax beside the other static files."""
+    if exception is None and app.builder.format == "html":
+        package = distribution("sphinx-mathjax-offline")
+        source = package.locate_file("sphinx-mathjax-offline/static/mathjax")
+        target = app.outdir / "_static" / "mathjax"
+        for part in mathjax_parts:
+            place = target / part
+            copy_asset(source / part, place.parent if place.suffix else place)
+
+
 def setup(app):
     """Connect the hooks."""
     app.add_directive("markdown-table", MarkdownTable)
+    app.connect("build-finished", copy_mathjax)
     app.connect("autodoc-skip-member", skip_members_of_others)
     # Before numpydoc, which listens at 500, takes the types apart.
     app.connect("autodoc-process-docstring", quote_fitted_attributes, priority=400)
