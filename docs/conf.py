@@ -56,6 +56,7 @@ html_sidebars = {
     "index": [],
     "reference": [],
     "paper_to_code": [],
+    "full_runs": [],
     "notation": [],
     "comparison": [],
     "faq": [],

@@ -63,6 +63,9 @@ _, axes = plt.subplots(
 for (width, monitor), ax in zip(monitors.items(), axes, strict=True):
     KernelDriftDisplay.from_monitor(monitor, ax=ax)
     ax.set_title(f"m = {width}")
+    if ax is not axes[0]:  # the same lines and the same axis in each
+        ax.get_legend().remove()
+        ax.set_ylabel("")
 
 # %%
 # What a wider network keeps

@@ -154,6 +154,7 @@ for table, (X, y) in tables.items():
 # others.
 
 styles = {"network bc": "-", "network abc": "--", "network dense": ":"}
+plt.style.use("tableau-colorblind10")
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
 for ax, table in zip(axes, tables, strict=True):
     for name, style in styles.items():

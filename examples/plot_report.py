@@ -69,4 +69,4 @@ _, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for name, report in {"BC": bc_report, "ABC": abc_report}.items():
     TrainingCurveDisplay.from_report(report, name=name, ax=left)
 _ = NTKSpectrumDisplay.from_estimator(abc, X, ax=right)
-right.set_title("ABC")
+_ = right.set_title("ABC")

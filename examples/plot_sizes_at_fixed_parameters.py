@@ -133,7 +133,10 @@ def draw(results, components, title):
         against_k = name == "deviation"
         x = n_trained // np.array(components) if against_k else np.array(components)
         for network, style in styles.items():
-            y = [results[network, l][name] for l in components]
+            y = np.array([results[network, l][name] for l in components])
+            if name == "lambda_min":
+                # Zero, but for rounding, has no place on a log scale.
+                y = np.where(y > 1e-9, y, np.nan)
             ax.plot(x, y, label=labels[network], **style)
         if name == "lambda_min":
             y = [results["abc", l]["limit"] for l in components]
@@ -151,7 +154,13 @@ def draw(results, components, title):
         ax.set_xticks([], minor=True)
         ax.margins(y=0.2)
         ax.grid(color="0.92", linewidth=0.6)
-        ax.legend(frameon=False)
+    entries = {}
+    for ax in axes.flat:
+        handles, names = ax.get_legend_handles_labels()
+        entries |= dict(zip(names, handles, strict=True))
+    handles, names = list(entries.values()), list(entries)
+    where = {"loc": "outside lower center", "ncols": 5}
+    figure.legend(handles, names, frameon=False, **where)
     figure.suptitle(title)
 
 

@@ -67,6 +67,7 @@ measured = {
     kind: np.array([distortion(kind, size) for size in sizes]) for kind in kinds
 }
 
+plt.style.use("tableau-colorblind10")
 markers = "os^DvP*X"
 _, axes = plt.subplots(
     2, 3, figsize=(11, 7), sharex=True, sharey=True, layout="constrained"
@@ -85,6 +86,7 @@ for index, (name, ax) in enumerate(zip(rows, axes.flat, strict=True)):
         )
     ax.set(title=name, xscale="log", yscale="log")
     ax.set_xticks(sizes, sizes)
+    ax.set_yticks([0.05, 0.1, 0.2, 0.4], [0.05, 0.1, 0.2, 0.4])
     ax.minorticks_off()
 for ax in axes[-1]:
     ax.set_xlabel(r"components $\ell$")

@@ -257,6 +257,7 @@ for problem, (X, _) in problems.items():
 # Left: error of the kernel per feature. Middle: the same per second. Right: error of the
 # regression per second, ridge included.
 
+plt.style.use("tableau-colorblind10")
 figure, grid = plt.subplots(
     len(problems), 3, figsize=(10, 2.6 * len(problems)), layout="constrained"
 )

@@ -42,8 +42,9 @@ class NTKMonitor(ScoringMonitor):
     Notes
     -----
     A record of H(t) on n rows costs :math:`O(n^2 m)` operations (:math:`O(n^2 k)` for
-    ABC), two forward passes for the gates and two eigenvalue problems,
-    :math:`O(n^3)`; the first one also the limit kernel's smallest eigenvalue.
+    ABC), a forward pass for the gates, which are kept from the start as bits, and an
+    eigenvalue problem, :math:`O(n^3)`; the first one also the limit kernel's smallest
+    eigenvalue.
 
     The bound is that of the theorems, which speak of one output, unit weights, no
     penalty, and all rows. Where the training is another, where rows were left out, where

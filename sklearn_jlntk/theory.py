@@ -170,7 +170,7 @@ def movement(lambda_0, n_samples, width, initial_residual):
 
 
 def contraction(learning_rate, lambda_0, n_steps):
-    r"""Share of the initial loss that the theorems leave after so many steps, eq. (6).
+    r"""Share of the initial loss that the theorems leave after so many steps.
 
     Parameters
     ----------
@@ -184,8 +184,8 @@ def contraction(learning_rate, lambda_0, n_steps):
     Returns
     -------
     contraction : float
-        :math:`(1 - \eta \lambda_0 / 2)^t`, dimensionless; 1 where `lambda_0` is not
-        positive.
+        :math:`(1 - \eta \lambda_0 / 2)^t` of eq. (6), dimensionless; 1 where `lambda_0`
+        is not positive.
 
     Examples
     --------

@@ -133,6 +133,9 @@ class WidthScalingDisplay(Display):
             label=f"slope {self.slope_:.2f} ± {self.slope_error_:.2f}",
         )
         ax.set(xscale="log", yscale="log")
+        # The sizes themselves, among which a power of ten is seldom.
+        ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        ax.set_xticks([], minor=True)
         return self._end(self.size_name, r"$\|H(0) - H^\infty\|_2$")
 
 
