@@ -278,3 +278,17 @@ def test_classifier_is_followed_on_two_classes_and_on_more():
         model = JLFactorizedNTKClassifier(**{**PARAMETERS, "normalize": "bias"})
         model.set_callbacks(monitor).fit(X[chosen], y[chosen])
         assert monitor.get_logs()["bound"].notna().all() == has_bound
+
+
+@pytest.mark.parametrize("factorization", FACTORIZATIONS)
+def test_records_do_not_depend_on_what_is_taken_together(
+    rows, factorization, monkeypatch
+):
+    logs = []
+    for _ in range(2):
+        monitor = NTKMonitor(every=10)
+        monitored(rows, monitor, factorization=factorization)
+        logs.append(monitor.get_logs().drop(columns="fit").to_numpy())
+        monkeypatch.setattr("sklearn_jlntk._kernel_drift._AT_ONCE", 100)
+        monkeypatch.setattr("sklearn_jlntk._kernel_drift._FEWEST_COLUMNS", 3)
+    assert_close(*logs)
