@@ -46,7 +46,7 @@ def load_patches(n_patches=600, size=21):
     return np.delete(patches, middle, axis=1), patches[:, middle]
 
 
-def load_some_digits(n_digits=800):
+def load_some_digits(n_digits=500):
     """The first digits and their labels."""
     X, y = load_digits(return_X_y=True)
     return X[:n_digits], y[:n_digits]
