@@ -130,6 +130,10 @@ class NetworkEstimator(BaseEstimator):
         C, A, v, initial_weights, weights = parts
         return FactorizedNetwork(C, A, v), initial_weights, weights
 
+    def _trained_weights(self):
+        """The weights alone, where `device` wants them: what a step has changed."""
+        return host_or_cuda(self.weights_, at_hand(self.device))
+
     def _beside_caller(self, attributes):
         """Fitted attributes, as NumPy arrays where `device` says where to compute."""
         if self.device is None:

@@ -256,8 +256,7 @@ class _Run:
     def record(self, fitted, step):
         """Record of a step."""
         self.last_step = step
-        _, _, weights = fitted._model()
-        return self._measured(fitted, weights, step)
+        return self._measured(fitted, fitted._trained_weights(), step)
 
     def _measured(self, fitted, weights, step):
         """One record, a dict of numbers."""
