@@ -94,9 +94,9 @@ def neuron_slices(network, *columns):
     return batches(network.width, length)
 
 
-def plain(matrix):
+def plain(matrix, dtype):
     """A NumPy matrix as the one kind that is compiled for: in C order, to be written."""
-    return np.require(matrix, requirements="CW")
+    return np.require(matrix, dtype, requirements="CW")
 
 
 def in_chunks(rows, n_chunks):  # (r, n) -> (r, n_chunks, length)

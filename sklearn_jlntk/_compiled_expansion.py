@@ -50,10 +50,10 @@ def readout(network, weights, features, direction):  # (n_outputs, n)
 
 def pullback(network, weights, features, cotangent):  # (k, n_components)
     """J^T s, where `cotangent(u, columns)` gives s for a chunk of samples."""
-    gradient = np.zeros(weights.shape, weights.dtype)
+    gradient = np.zeros(weights.shape, features.dtype)
     for columns, done in _passes(network, weights, features):
         done.add_pullback(cotangent(done.u, columns), gradient)
-    return gradient
+    return gradient.astype(weights.dtype, copy=False)
 
 
 def projected_gates(network, weights, features):  # (n_outputs, k, n)
@@ -67,6 +67,7 @@ def _passes(network, weights, features, *, keep_gates=True):
     n_numbers = weights.shape[0] * network.n_outputs
     length = max(1, 4 * block_size(network, features) // n_numbers)
     expansion = _Expansion(network, features.dtype)
+    weights = plain(weights, features.dtype)
     n_threads = n_threads_for(network.width * features.shape[1])
     with team(n_threads) as map_items:
         for columns in batches(features.shape[1], length):
@@ -74,7 +75,7 @@ def _passes(network, weights, features, *, keep_gates=True):
                 columns,
                 _Pass(
                     expansion,
-                    plain(weights),
+                    weights,
                     features[:, columns],
                     (map_items, _PIECES * n_threads),
                     keep_gates=keep_gates,

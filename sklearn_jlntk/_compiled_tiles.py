@@ -41,19 +41,20 @@ def serves(network, features):
 
 def readout(network, weights, features, direction):  # (n_outputs, n)
     """Outputs' rate of change along the direction; u where that is the weights."""
-    direction = None if direction is weights else plain(direction)
-    weights = plain(weights)
+    dtype = features.dtype
+    direction = None if direction is weights else plain(direction, dtype)
+    weights = plain(weights, dtype)
     chunks = [tiles.read(weights, direction) for _, tiles in _passes(network, features)]
     return np.concatenate(chunks, axis=1)
 
 
 def pullback(network, weights, features, cotangent):  # (m, n_components)
     """J^T s, where `cotangent(u, columns)` gives s for a chunk of samples."""
-    weights = plain(weights)
-    gradient = np.zeros(weights.shape, weights.dtype)
+    gradient = np.zeros(weights.shape, features.dtype)
+    plain_weights = plain(weights, features.dtype)
     for columns, tiles in _passes(network, features):
-        tiles.add_pullback(cotangent(tiles.read(weights), columns), gradient)
-    return gradient
+        tiles.add_pullback(cotangent(tiles.read(plain_weights), columns), gradient)
+    return gradient.astype(weights.dtype, copy=False)
 
 
 def active_together(network, weights, features, other_features):  # (n, n_others)

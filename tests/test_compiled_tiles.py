@@ -88,6 +88,19 @@ def test_float32_stays_and_agrees(compiled, method):
     assert_alike(fast, method(*problem), 1e-5)
 
 
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize("of_weights", [np.float32, np.float64])
+def test_weights_and_features_of_two_precisions_agree(compiled, method, of_weights):
+    network, B, F, y = draw(300, 530, 20, dtype=np.float32)
+    of_features = {np.float32: np.float64, np.float64: np.float32}[of_weights]
+    problem = network, B.astype(of_weights), F.astype(of_features), y
+    compiled(True)
+    fast = method(*problem)
+    compiled(False)
+    slow = method(*problem)
+    assert_close(fast, slow, rtol=1e-5, atol=1e-5 * np.max(np.abs(slow)))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gates_are_counted_exactly(compiled, dtype):
     network, B, F, _ = draw(1000, 600, 9, dtype=dtype)

@@ -141,6 +141,18 @@ def test_float32_stays_and_agrees(compiled):
     assert gradient.dtype == np.float32
 
 
+@pytest.mark.parametrize("of_weights", [np.float32, np.float64])
+def test_weights_and_features_of_two_precisions_agree(compiled, of_weights):
+    network, B, F, y = draw(256, 1000, 40, dtype=np.float32)
+    of_features = {np.float32: np.float64, np.float64: np.float32}[of_weights]
+    B, F = B.astype(of_weights), F.astype(of_features)
+    for compute in (network.outputs, network.projected_gates):
+        fast, slow = both(compiled, lambda compute=compute: compute(B, F))
+        assert_close(fast, slow, rtol=1e-4, atol=1e-5 * np.max(np.abs(slow)))
+    _, gradient = network.value_and_gradient(B, F, y)
+    assert gradient.dtype == of_weights
+
+
 @pytest.mark.parametrize("layout", ["fortran", "read-only", "strided"])
 def test_layout_of_the_input_makes_no_difference(compiled, layout):
     network, B, F, y = draw(64, 150, 21)
