@@ -14,7 +14,7 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 MODULES = ["steps", "dense", "sketches", "sparse_rows", "scaling", "accuracy"]
-MODULES += ["tangent_kernels", "footprint", "monitoring"]
+MODULES += ["tangent_kernels", "event_steps", "footprint", "monitoring"]
 PACKAGES = ["numpy", "scipy", "scikit-learn", "numba", "torch", "jax", "fht-cpu"]
 
 

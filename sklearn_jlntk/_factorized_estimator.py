@@ -5,14 +5,14 @@ mean. Here the network is drawn and trained on real targets.
 """
 
 import warnings
-from functools import cache
+from functools import cache, partial
 from types import SimpleNamespace
 
 from sklearn.base import is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_jlntk import theory
+from sklearn_jlntk import _event_descent, theory
 from sklearn_jlntk._array_api import (
     array_namespace,
     at_hand,
@@ -71,29 +71,61 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                 B, *samples, alpha=self.alpha, anchor=initial_weights
             )
 
+        step_size = self._step_size(network, initial_weights, samples)
+        descend = None
+        if self._may_skip_weights(resume) and _event_descent.serves(
+            network, samples, step_size[0] * self.alpha, self.max_iter
+        ):
+            descend = partial(
+                _event_descent.descend, network, samples, self.alpha, initial_weights
+            )
         return self._descend(
             Start(network, initial_weights, weights, intercept),
             value_and_gradient,
-            self._step_size(network, initial_weights, samples),
+            step_size,
             data=(X, y, sample_weight),
             judge=judge,
             resume=resume,
             warn=warn,
+            descend=descend,
+        )
+
+    def _may_skip_weights(self, resume):
+        """Whether the weights between steps are asked for by nobody.
+
+        What finishes an interrupted fit takes the steps of that one, to the last bit.
+        """
+        return not (
+            self.solver == "gd"
+            or self.early_stopping
+            or getattr(self, "_skl_callbacks", None)
+            or (resume and getattr(self, "_unfinished", None) is not None)
         )
 
     def _descend(
-        self, start, value_and_gradient, step_size, *, data, judge, resume, warn
+        self,
+        start,
+        value_and_gradient,
+        step_size,
+        *,
+        data,
+        judge,
+        resume,
+        warn,
+        descend=None,
     ):
         """Descend, tell the callbacks of it, and set the fitted attributes at the end.
 
         `step_size` is the learning rate and a function of the largest curvature at the
-        start; `data` is X, y and sample_weight as the callbacks are to see them.
+        start; `data` is X, y and sample_weight as the callbacks are to see them;
+        `descend` is that of `gradient_descent`.
         """
         network, initial_weights, weights, intercept = start
         learning_rate, curvature = step_size
         earlier, losses, weights = self._progress(weights, judge, resume)
 
         def fitted_attributes(weights, losses, is_finished):
+            weights = weights() if callable(weights) else weights
             curve = earlier + losses
             attributes = {
                 "weights_": weights if judge is None else judge.best_weights,
@@ -130,6 +162,7 @@ class FactorizedEstimator(CallbackSupportMixin, NetworkEstimator):
                 on_step_end=tasks.end_step,
                 n_ahead=steps_ahead(weights),
                 to_floats=to_floats,
+                descend=descend,
             )
         except KeyboardInterrupt:
             if tasks.latest is not None:

@@ -19,7 +19,7 @@ class NTKMonitor(ScoringMonitor):
 
     Set it on an estimator by ``set_callbacks``, alone, in a pipeline or under a search
     with several processes; read it by `get_logs`. The steps are those of an unmonitored
-    training to the last bit.
+    training with ``solver="gd"`` to the last bit.
 
     Parameters
     ----------

@@ -73,6 +73,7 @@ def gradient_descent(
     on_step_end=None,
     n_ahead=1,
     to_floats=None,
+    descend=None,
 ):
     r"""Outcome of the steps :math:`B \leftarrow B - \eta \nabla \Phi(B)`.
 
@@ -98,14 +99,19 @@ def gradient_descent(
     on_step_begin : callable, default=None
         Called without arguments before each step.
     on_step_end : callable, default=None
-        Called with the weights and the losses so far after each step; a true answer
-        stops.
+        Called with the weights, or a function that forms them, and the losses so far
+        after each step; a true answer stops.
     n_ahead : int, default=1
         Steps that are computed before their losses are read, together. On a device that
         works through a queue, reading a number waits until the queue is empty. It makes no
         difference to the outcome: steps beyond the last one are forgotten.
     to_floats : callable, default=None
         Turns a list of losses into floats; None is ``float`` of each.
+    descend : callable, default=None
+        Another way of taking the same steps. Called with `value_and_gradient`, `weights`,
+        `learning_rate` and the number of steps, it gives an iterator over weights and
+        losses, floats, at the start and after each step. In place of weights it may give
+        functions without arguments that form them, for they are needed at the end alone.
 
     Returns
     -------
@@ -113,9 +119,9 @@ def gradient_descent(
         Weights, losses, number of steps and status.
     """
     n_steps = max_iter - max(len(losses) - 1, 0)
-    steps = _descend(
-        value_and_gradient, weights, learning_rate, n_steps, n_ahead, to_floats
-    )
+    if descend is None:
+        descend = partial(_descend, n_ahead=n_ahead, to_floats=to_floats)
+    steps = descend(value_and_gradient, weights, learning_rate, n_steps)
     weights, loss = next(steps)
     losses = [*losses[:-1], loss]
     status = DescentStatus.OUT_OF_STEPS
@@ -143,6 +149,7 @@ def gradient_descent(
             break
     if status is DescentStatus.OUT_OF_STEPS and losses[-1] > losses[0]:
         status = DescentStatus.DIVERGED
+    weights = weights() if callable(weights) else weights
     return GradientDescentResult(weights, losses, len(losses) - 1, status)
 
 

@@ -80,8 +80,8 @@ class JLFactorizedNTKRegressor(RegressorMixin, ChunkedEstimator):
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        ``"gd"`` is full-batch gradient descent, step by step; ``"auto"`` chooses by size
-        among solvers that take exactly these steps.
+        ``"gd"`` takes steps of full-batch gradient descent one by one; ``"auto"`` takes
+        the same ones by the flips of gates between them where sizes make that faster.
     device : {"cpu", "cuda"} or None, default=None
         Where to compute. None follows X; ``"cuda"`` takes NumPy rows, computes with CuPy
         and returns NumPy arrays.
@@ -277,8 +277,8 @@ class JLFactorizedNTKClassifier(ClassifierMixin, ChunkedEstimator):
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        ``"gd"`` is full-batch gradient descent, step by step; ``"auto"`` chooses by size
-        among solvers that take exactly these steps.
+        ``"gd"`` takes steps of full-batch gradient descent one by one; ``"auto"`` takes
+        the same ones by the flips of gates between them where sizes make that faster.
     device : {"cpu", "cuda"} or None, default=None
         Where to compute; None follows X.
     random_state : int, RandomState instance or None, default=None

@@ -10,7 +10,9 @@ from scipy import sparse
 
 __all__ = [
     "add_common_gates",
+    "events",
     "gate_tiles",
+    "has_events",
     "has_gate_tiles",
     "has_relu_layers",
     "has_relu_pass",
@@ -28,6 +30,15 @@ _FEWEST_NUMBERS = 2**22
 # Pairs of columns of a kernel matrix.
 _FEWEST_PAIRS = 2**19
 _BLOCK_LENGTHS = (64, 4096)
+
+
+def has_events(features):
+    """Whether `events` serves these samples."""
+    return (
+        isinstance(features, np.ndarray)
+        and features.dtype == np.float64
+        and _is_enabled()
+    )
 
 
 def has_gate_tiles(features, n_neurons):
@@ -148,6 +159,13 @@ def add_common_gates(gates, other_gates, counts):
     from sklearn_jlntk._jit._common_gates import add_common_gates
 
     add_common_gates(gates, other_gates, counts)
+
+
+def events():
+    """Module of flips of gates within a window of steps; see `_events`."""
+    from sklearn_jlntk._jit import _events
+
+    return _events
 
 
 def _is_compilable(numbers):
