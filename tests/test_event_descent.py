@@ -261,7 +261,7 @@ def test_arrays_of_any_kind_are_taken(kind):
 @pytest.fixture
 def always(monkeypatch):
     """The event solver wherever it applies, whatever the size."""
-    monkeypatch.setattr(_event_descent, "_is_worth_it", lambda *sizes: True)
+    monkeypatch.setattr(_event_descent, "_is_worth_it", lambda *sizes, **threads: True)
 
 
 def fitted(**params):
