@@ -1,7 +1,8 @@
 """Threads over independent pieces of work, with one BLAS thread in each."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+import os
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cache, partial
 from queue import SimpleQueue
 
@@ -38,20 +39,30 @@ def n_blas_threads():
     return min(filter(None, counts), default=None)
 
 
+@cache
+def _executor(n_threads):
+    """Threads that stay, since to start them takes as long as a small step."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="sklearn_jlntk")
+
+
+if hasattr(os, "register_at_fork"):
+    # A fork has none of the threads; it starts its own.
+    os.register_at_fork(after_in_child=_executor.cache_clear)
+
+
 @contextmanager
 def team(n_threads):
     """Function that maps work over items on so many threads, this one among them.
 
-    They live for the statement alone, so that none is left that a fork could lose, and
-    BLAS keeps to one thread in each: those that it starts of its own spin for a while
-    after every product, on the cores of these. NumPy lets threads run side by side.
+    For as long as the statement lasts, BLAS keeps to one thread in each: those that it
+    starts of its own spin for a while after every product, on the cores of these. NumPy
+    lets threads run side by side.
     """
-    others = nullcontext() if n_threads == 1 else ThreadPoolExecutor(n_threads - 1)
-    with _blas().limit(limits=1), others as executor:
-        yield partial(_map, executor, n_threads)
+    with _blas().limit(limits=1):
+        yield partial(_map, n_threads)
 
 
-def _map(executor, n_threads, work, items):
+def _map(n_threads, work, items):
     """Results of `work(item)` in order; whoever is free takes the next item."""
     n_others = min(n_threads, len(items)) - 1
     if n_others < 1:
@@ -64,9 +75,16 @@ def _map(executor, n_threads, work, items):
         for place in iter(places.get, None):
             results[place] = work(items[place])
 
+    executor = _executor(n_threads - 1)
     others = [executor.submit(take_turns) for _ in range(n_others)]
-    take_turns()
-    for other in others:
+    try:
+        take_turns()
+    finally:
+        # Those that have not begun are not needed: whoever else uses the threads may
+        # keep them for long, or wait for this very call.
+        waited_for = [other for other in others if not other.cancel()]
+        wait(waited_for)
+    for other in waited_for:
         other.result()
     return results
 

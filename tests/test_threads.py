@@ -1,0 +1,70 @@
+"""Work shared by threads: in order, once each, and never waiting for itself."""
+
+import os
+import threading
+
+import pytest
+from assertions import assert_same
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sklearn_jlntk._threads import map_on_threads, n_threads_for, team
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+@pytest.mark.parametrize("n_items", [0, 1, 3, 40])
+def test_results_are_in_order(n_threads, n_items):
+    results = map_on_threads(lambda i: i * i, range(n_items), n_threads=n_threads)
+    assert_same(results, [i * i for i in range(n_items)])
+
+
+def test_two_items_are_worked_on_at_once():
+    barrier = threading.Barrier(2, timeout=20)
+    map_on_threads(lambda _: barrier.wait(), range(2), n_threads=2)
+
+
+def test_work_within_work_comes_to_an_end():
+    def outer(i):
+        return sum(map_on_threads(lambda j: i + j, range(5), n_threads=3))
+
+    results = map_on_threads(outer, range(20), n_threads=3)
+    assert_same(results, [5 * i + 10 for i in range(20)])
+
+
+def test_an_error_of_any_thread_is_raised_and_the_next_call_works():
+    def work(i):
+        if i == 7:
+            raise ArithmeticError("seven")
+        return i
+
+    with pytest.raises(ArithmeticError, match="seven"):
+        map_on_threads(work, range(20), n_threads=3)
+    assert_same(map_on_threads(abs, range(4), n_threads=3), list(range(4)))
+
+
+def test_blas_keeps_to_one_thread_beside_ours():
+    def n_blas_threads(_):
+        libraries = threadpool_info()
+        return {lib["num_threads"] for lib in libraries if lib["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        with team(2) as map_items:
+            assert map_items(n_blas_threads, range(2)) == [{1}, {1}]
+        assert n_blas_threads(None) == {2}
+
+
+def test_little_work_takes_one_thread():
+    with threadpool_limits(2, user_api="blas"):
+        assert n_threads_for(2**20) == 2
+        assert n_threads_for(2**20 - 1) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_fork_starts_threads_of_its_own():
+    map_on_threads(abs, range(4), n_threads=2)
+    child = os.fork()
+    if child == 0:
+        barrier = threading.Barrier(2, timeout=20)
+        map_on_threads(lambda _: barrier.wait(), range(2), n_threads=2)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
