@@ -114,7 +114,11 @@ class MarkdownTable(CSVTable):
         path = Path(document).parent / self.options["file"]
         self.state.document.settings.env.note_dependency(str(path))
         rows = [
-            [cell.strip() for cell in line.strip("| \n").split(" | ")]
+            # "3.1 x" stays on one line.
+            [
+                cell.strip().replace(" x", "\N{NO-BREAK SPACE}x")
+                for cell in line.strip("| \n").split(" | ")
+            ]
             for line in path.read_text().splitlines()
             if line.startswith("|") and not line.startswith("| ---")
         ]
