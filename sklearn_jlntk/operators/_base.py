@@ -5,6 +5,7 @@ the public verbs, with SciPy's names and SciPy's meaning, come from here. Sample
 columns.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 
@@ -173,7 +174,7 @@ class Operator(ABC):
     def __setstate__(self, state):
         for name in self._sign_fields:
             shape, bits = state[name]
-            flat = np.unpackbits(bits, count=int(np.prod(shape))).astype(np.int8)
+            flat = np.unpackbits(bits, count=math.prod(shape)).astype(np.int8)
             state[name] = from_host((2 * flat - 1).reshape(shape), state["like"])
         self.__dict__.update(state)
 

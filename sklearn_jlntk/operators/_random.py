@@ -4,6 +4,8 @@ Everything is drawn with NumPy and moved afterwards, so that a seed means the sa
 operator in every namespace and on every device.
 """
 
+import math
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -22,10 +24,12 @@ def random_streams(rng, n_streams):
 
 def random_signs(rng, shape):
     """Array of `shape` of independent fair signs, int8; one random bit for each."""
-    size = int(np.prod(shape))
+    size = math.prod(shape)
     bits = np.frombuffer(rng.bytes((size + 7) // 8), dtype=np.uint8)
     signs = np.unpackbits(bits, count=size).view(np.int8)
-    return (2 * signs - 1).reshape(shape)
+    signs *= 2
+    signs -= 1
+    return signs.reshape(shape)
 
 
 def draw_signs(rng, shape, like):

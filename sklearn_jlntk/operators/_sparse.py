@@ -109,7 +109,7 @@ class Sparse(Operator):
         return cls.from_entries(
             np.ravel(rows),
             np.repeat(np.arange(n_in), n_nonzeros),
-            random_signs(signs, rows.size),
+            random_signs(signs, (rows.size,)),
             shape=(n_out, n_in),
             like=like,
             scale=n_nonzeros**-0.5,
