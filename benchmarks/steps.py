@@ -7,12 +7,9 @@ the products that a dense expansion cannot do without. Peak memory is that of a 
 of its own, beyond the arrays of the problem.
 """
 
-import json
-
-import memory
-import numpy as np
-from peers import CONTENDERS, FLOOR, OURS, Problem
-from turns import calls_that_run, medians, ratios, table
+import contest
+from peers import CONTENDERS, FLOOR, OURS
+from turns import table
 
 # Factorisation, dtype, samples, neurons, components, effective width.
 PARTS = {
@@ -35,41 +32,13 @@ PARTS = {
     # As narrow as an expansion gets: the products of a dense one are the floor to beat.
     "abc-narrow": [("abc", "float32", 1000, 16384, 64, k) for k in (4, 8, 16, 32)],
 }
-IN_MEMORY = (OURS, "torch eager")
+IN_MEMORY, RESULT = (OURS, "torch eager"), "gradient"
+__all__ = ["CONTENDERS", "FLOOR", "IN_MEMORY", "PARTS", "RESULT", "markdown", "run"]
 
 
 def run(cases, n_rounds):
     """Rows of the table, dictionaries of plain numbers."""
-    rows = []
-    for case in cases:
-        calls = calls_that_run(CONTENDERS, Problem(*case))
-        check_gradients(calls)
-        seconds = medians(calls, n_rounds)
-        peak = {name: memory.in_fresh_process(growth, name, case) for name in IN_MEMORY}
-        names = ("factorization", "dtype", "n", "m", "l", "k")
-        row = dict(zip(names, case, strict=True))
-        rows.append({**row, "seconds": seconds, "peak_megabytes": peak})
-        print(json.dumps(rows[-1]), flush=True)
-    return rows
-
-
-def check_gradients(calls):
-    """Raise unless all gradients are ours; a gate near zero may differ in float32."""
-    own = calls[OURS]()
-    for name, call in calls.items():
-        if name == FLOOR:
-            continue
-        difference = np.linalg.norm(np.asarray(call()) - own) / np.linalg.norm(own)
-        if difference > 1e-3:
-            raise ArithmeticError(f"The gradient of {name} is off by {difference:.1e}.")
-
-
-def growth(name, case):
-    """Megabytes that a contender's gradient needs beside the problem, at its peak."""
-    factorization, dtype, _, _, l, k = case
-    # A step with few neurons and samples loads libraries and code compiled before.
-    CONTENDERS[name](Problem(factorization, dtype, 2**10, 2**10, l, k and 64))()
-    return memory.growth(CONTENDERS[name](Problem(*case)))[0]
+    return contest.run("steps", cases, n_rounds)
 
 
 def markdown(rows):
@@ -78,18 +47,12 @@ def markdown(rows):
     names = ["step", "dtype", "n m l k", "ours, ms", "ns per sample and neuron"]
     lines = []
     for row in rows:
-        seconds, peak = row["seconds"], row["peak_megabytes"]
-        sizes = " ".join(str(row[name] or "-") for name in ("n", "m", "l", "k"))
-        each = seconds[OURS] / (row["n"] * row["m"])
+        sizes, seconds, ratios, peak = contest.cells(row, "steps")
+        each = seconds / (row["n"] * row["m"])
         lines.append(
             [
-                row["factorization"],
-                row["dtype"],
-                sizes,
-                f"{seconds[OURS] * 1e3:.1f}",
-                f"{each * 1e9:.2f}",
-                *ratios(seconds, OURS, others),
-                " / ".join(f"{peak[name]:.0f}" for name in IN_MEMORY),
+                *(row["factorization"], row["dtype"], sizes),
+                *(f"{seconds * 1e3:.1f}", f"{each * 1e9:.2f}", *ratios, peak),
             ]
         )
     return table([*names, *others, "memory, ours / torch, MB"], lines)

@@ -7,12 +7,9 @@ gates alone. Peak memory is that of a process of its own, beyond the arrays of t
 the kernel is part of it.
 """
 
-import json
-
-import memory
-import numpy as np
-from peers import Problem
-from turns import calls_that_run, medians, ratios, table
+import contest
+from peers import OURS
+from turns import table
 
 from sklearn_jlntk.ntk import empirical_ntk
 
@@ -26,8 +23,7 @@ PARTS = {
         ("abc", "float64", 1000, 16384, 128, 256),
     ]
 }
-OURS = "sklearn_jlntk"
-IN_MEMORY = (OURS, "NumPy")
+IN_MEMORY, FLOOR, RESULT = (OURS, "NumPy"), "product alone", "kernel"
 
 
 def ours(problem):
@@ -77,42 +73,13 @@ CONTENDERS = {
     OURS: ours,
     "NumPy": by_numpy,
     "torch": by_torch,
-    "product alone": product_alone,
+    FLOOR: product_alone,
 }
 
 
 def run(cases, n_rounds):
     """Rows of the table, dictionaries of plain numbers."""
-    rows = []
-    for case in cases:
-        calls = calls_that_run(CONTENDERS, Problem(*case))
-        check_kernels(calls)
-        seconds = medians(calls, n_rounds)
-        peak = {name: memory.in_fresh_process(growth, name, case) for name in IN_MEMORY}
-        names = ("factorization", "dtype", "n", "m", "l", "k")
-        row = dict(zip(names, case, strict=True))
-        rows.append({**row, "seconds": seconds, "peak_megabytes": peak})
-        print(json.dumps(rows[-1]), flush=True)
-    return rows
-
-
-def check_kernels(calls):
-    """Raise unless all kernels are ours; a gate near zero may differ in float32."""
-    own = calls[OURS]()
-    for name, call in calls.items():
-        if name == "product alone":
-            continue
-        difference = np.linalg.norm(np.asarray(call()) - own) / np.linalg.norm(own)
-        if difference > 1e-3:
-            raise ArithmeticError(f"The kernel of {name} is off by {difference:.1e}.")
-
-
-def growth(name, case):
-    """Megabytes that a contender's kernel needs beside the problem, at its peak."""
-    factorization, dtype, _, _, l, k = case
-    # A kernel of few neurons and samples loads libraries and code compiled before.
-    CONTENDERS[name](Problem(factorization, dtype, 2**10, 2**10, l, k and 64))()
-    return memory.growth(CONTENDERS[name](Problem(*case)))[0]
+    return contest.run("tangent_kernels", cases, n_rounds)
 
 
 def markdown(rows):
@@ -120,14 +87,11 @@ def markdown(rows):
     others = [name for name in CONTENDERS if name != OURS]
     lines = []
     for row in rows:
-        seconds, peak = row["seconds"], row["peak_megabytes"]
-        sizes = " ".join(str(row[name] or "-") for name in ("n", "m", "l", "k"))
+        sizes, seconds, ratios, peak = contest.cells(row, "tangent_kernels")
         lines.append(
             [
                 *(row["factorization"], row["dtype"], sizes),
-                f"{seconds[OURS] * 1e3:.1f}",
-                *ratios(seconds, OURS, others),
-                " / ".join(f"{peak[name]:.0f}" for name in IN_MEMORY),
+                *(f"{seconds * 1e3:.1f}", *ratios, peak),
             ]
         )
     names = ["H(t)", "dtype", "n m l k", "ours, ms", *others]

@@ -9,14 +9,11 @@ everything else follows from them in products that the width does not enter.
 import numpy as np
 
 from sklearn_jlntk._blocks import block_size, in_chunks, plain
+from sklearn_jlntk._hadamard_expansion import sketch_for_passes
 from sklearn_jlntk._jit import has_relu_pass, relu_pass, vector_length
 from sklearn_jlntk._slices import batches, even_slices
 from sklearn_jlntk._threads import n_threads_for, team
-from sklearn_jlntk.operators import BlockHadamard
 
-# Each output is a pass of its own; with more of them the array path, which mixes them
-# before it goes back through the expansion, is the faster one.
-_MOST_OUTPUTS = 12
 # Samples of a chunk; few of them are shared out in smaller ones.
 _SAMPLES, _FEW, _SAMPLES_OF_FEW = 64, 512, 16
 # Samples that enter one product on the way back.
@@ -27,11 +24,9 @@ _PIECES = 4
 
 def serves(network, features):
     """Whether the network on these samples has a compiled pass; sizes decide."""
-    sketch = network.hidden_expansion.T
-    return (
-        isinstance(sketch, BlockHadamard)
-        and network.n_outputs <= _MOST_OUTPUTS
-        and has_relu_pass(features, sketch.block_signs, network.width)
+    sketch = sketch_for_passes(network)
+    return sketch is not None and has_relu_pass(
+        features, sketch.block_signs, network.width
     )
 
 

@@ -26,6 +26,7 @@ distance of the weights from their anchor.
 
 import numpy as np
 
+from sklearn_jlntk import _event_costs
 from sklearn_jlntk._compiled_tiles import active_together
 from sklearn_jlntk._jit import events, has_events
 from sklearn_jlntk._sample_space import SampleSpace
@@ -35,14 +36,12 @@ from sklearn_jlntk.operators import Identity
 
 # Steps taken one by one before the first window: they flip too many gates.
 _DIRECT_STEPS = 16
-# Fewer steps, or neurons, are not worth it.
-_FEWEST_STEPS, _FEWEST_NEURONS = 50, 1000
+# Fewer steps are not worth it.
+_FEWEST_STEPS = 50
 # Most that the penalty may take off the weights in a step.
 _MOST_SHRINKAGE = 0.1
-# Most samples: three matrices of n x n numbers are held.
-_MOST_SAMPLES = 5000
-# Steps of the first window and of any, and the factor from one window to the next.
-_FIRST_LENGTH, _LONGEST, _GROWTH = 8, 128, 1.5
+# Steps of the first window, and the factor from one window to the next.
+_FIRST_LENGTH, _GROWTH = 8, 1.5
 # Flips of a neuron that the bounds leave room for, over the root of the samples, for the
 # speed of a pre-activation is that of a random sum over them; it adapts.
 _FLIPS_OF_NEURON = 0.25
@@ -51,15 +50,6 @@ _FLIPS_OF_NEURON = 0.25
 _DRIFT, _LEAST_DRIFT = 0.02, 1e-7
 # Numbers of a tile that stays in cache.
 _TILE = 2**16
-
-# Costs, in multiplications of a matrix product, as measured; they decide what is done and
-# not what comes out. By pair of a plain step and of a window, by sample of a check and of
-# a flip, by sample and component of a scan, by pair of samples of a step.
-_PLAIN_PAIR, _PAIR, _CHECK, _FLIP, _SCAN, _STEP = 11, 20, 14, 48, 40, 15
-# Flips of a step over n sqrt(m), late in training, and checks of one flip.
-_FLIP_RATE, _CHECKS_OF_FLIP = 0.04, 10
-# Work of a fit by plain steps from which compiling is worth it: some ten seconds.
-_LEAST_WORK = 1.5e11
 
 
 def serves(network, samples, shrinkage, n_steps):
@@ -74,31 +64,11 @@ def serves(network, samples, shrinkage, n_steps):
         and targets.ndim == 1
         and n_steps >= _FEWEST_STEPS
         and shrinkage <= _MOST_SHRINKAGE
-        and _is_worth_it(
+        and _event_costs.is_worth_it(
             *(*features.shape[::-1], network.width, n_steps),
             n_threads=n_threads_for(network.width * features.shape[1]),
         )
         and has_events(features)
-    )
-
-
-def _is_worth_it(n, l, m, n_steps, *, n_threads=1):
-    """Whether so many steps are faster by events, by the costs above.
-
-    Threads share plain steps and the products of windows; events are one after the other.
-    """
-    plain = 2 * n * m * (l + _PLAIN_PAIR) / n_threads
-    flips = _FLIP_RATE * n * m**0.5
-    by_events = (
-        flips * n * (_CHECKS_OF_FLIP * _CHECK + _FLIP)
-        + _STEP * n**2
-        + 4 * n * m * l / (_LONGEST / 2) / n_threads
-    )
-    return (
-        m >= _FEWEST_NEURONS
-        and n <= _MOST_SAMPLES
-        and plain * n_steps >= _LEAST_WORK
-        and plain >= 2 * by_events
     )
 
 
@@ -217,7 +187,7 @@ class EventDescent:
             if cost > 1.02 * last_cost:
                 growth = 1 / growth
             length = min(length, 1.5 * self._now) * growth
-            length = min(max(length, _FIRST_LENGTH), _LONGEST)
+            length = min(max(length, _FIRST_LENGTH), _event_costs.LONGEST)
 
     def weights_after(self, step):
         """Weights after a step; in turns with `losses`, they cost one matrix product.
@@ -238,16 +208,18 @@ class EventDescent:
         The flips that the bounds leave room for are balanced by the way: more of them
         are more checks, fewer are more scans.
         """
-        (l, n), counted = self._features.shape, self._jit.COUNTS
-        checks = n * _CHECK * self._counts[counted.checks]
-        scans = n * _SCAN * l * self._counts[counted.scans]
-        if scans > 0.25 * checks:
+        counted = self._jit.COUNTS
+        work = _event_costs.of_window(
+            *(self._n, len(self._features), len(self._rates), self._now),
+            n_checks=self._counts[counted.checks],
+            n_flips=self._counts[counted.flips],
+            n_scans=self._counts[counted.scans],
+        )
+        if work.scans > 0.25 * work.checks:
             self._flips_of_neuron *= 1.25
-        elif scans < 0.05 * checks:
+        elif work.scans < 0.05 * work.checks:
             self._flips_of_neuron *= 0.8
-        window = n * len(self._rates) * (4 * l + _PAIR)
-        flips = n * _FLIP * self._counts[counted.flips]
-        return window + checks + scans + flips + 2 * _STEP * n**2 * self._now
+        return sum(work)
 
     # Blocks of neurons.
 

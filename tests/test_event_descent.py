@@ -9,7 +9,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_limits
 
-from sklearn_jlntk import JLFactorizedNTKRegressor, _event_descent
+from sklearn_jlntk import JLFactorizedNTKRegressor, _event_costs, _event_descent
 from sklearn_jlntk._training import Samples
 from sklearn_jlntk.gradient_descent import (
     DescentStatus,
@@ -261,7 +261,7 @@ def test_arrays_of_any_kind_are_taken(kind):
 @pytest.fixture
 def always(monkeypatch):
     """The event solver wherever it applies, whatever the size."""
-    monkeypatch.setattr(_event_descent, "_is_worth_it", lambda *sizes, **threads: True)
+    monkeypatch.setattr(_event_costs, "is_worth_it", lambda *sizes, **threads: True)
 
 
 def fitted(**params):

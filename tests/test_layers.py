@@ -17,14 +17,14 @@ ROOT = Path(sklearn_jlntk.__file__).parent
 
 # Lowest first. A module that is not here has no place yet, and fails the test.
 LAYERS = (
-    {"_array_api", "_slices", "out_of_core"},
+    {"_array_api", "_slices", "_event_costs", "out_of_core"},
     {"_threads", "_blocks"},
     {"_jit", "_cuda"},
     {"_tiles", "_spectrum"},
     {"operators", "_arc_cosine", "_centred_kernel", "_nystroem"},
     {"_hadamard_pairs"},
     {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},
-    {"_gates"},
+    {"_gates", "_hadamard_expansion"},
     {"_array_network", "_compiled_expansion", "_cuda_network", "_compiled_tiles"},
     {"_sample_space"},
     {"network", "ntk", "gradient_descent", "theory", "_event_descent"},

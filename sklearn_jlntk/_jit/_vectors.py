@@ -40,17 +40,22 @@ def vector_length(dtype):
     return _VECTOR_BYTES // dtype.itemsize
 
 
+def with_pointers(context, builder, signature, args):
+    """Arguments of an intrinsic, a pointer to its first number in place of an array."""
+    return [
+        context.make_array(ty)(context, builder, value).data
+        if isinstance(ty, types.Array)
+        else value
+        for ty, value in zip(signature.args, args, strict=True)
+    ]
+
+
 class _Group:
     """Rows of one group under construction, and the arguments of its intrinsic."""
 
     def __init__(self, context, builder, signature, args):
         self._builder = builder
-        self.arguments = [
-            context.make_array(ty)(context, builder, value).data
-            if isinstance(ty, types.Array)
-            else value
-            for ty, value in zip(signature.args, args, strict=True)
-        ]
+        self.arguments = with_pointers(context, builder, signature, args)
         dtype = signature.args[0].dtype
         self._align = dtype.bitwidth // 8
         self._n_lanes = _VECTOR_BYTES // self._align

@@ -1,0 +1,63 @@
+"""What gradient descent costs by the events between its steps, and what by plain steps.
+
+Costs are in multiplications of a matrix product, as measured. They decide how steps are
+taken, not what comes out.
+"""
+
+from typing import NamedTuple
+
+__all__ = ["LONGEST", "is_worth_it", "of_window"]
+
+# Most steps of a window.
+LONGEST = 128
+
+# By pair of a plain step and of a window, by sample of a check and of a flip, by sample
+# and component of a scan, by pair of samples of a step.
+_PLAIN_PAIR, _PAIR, _CHECK, _FLIP, _SCAN, _STEP = 11, 20, 14, 48, 40, 15
+# Flips of a step over n sqrt(m), late in training, and checks of one flip.
+_FLIP_RATE, _CHECKS_OF_FLIP = 0.04, 10
+# Work of a fit by plain steps from which compiling is worth it: some ten seconds.
+_LEAST_WORK = 1.5e11
+# Most samples, for three matrices of n x n numbers are held; fewest neurons.
+_MOST_SAMPLES, _FEWEST_NEURONS = 5000, 1000
+
+
+class Work(NamedTuple):
+    """Costs of a window by what they are for."""
+
+    opening: float
+    checks: float
+    flips: float
+    scans: float
+    steps: float
+
+
+def of_window(n, l, m, n_steps, *, n_checks, n_flips, n_scans):
+    """Costs of a window of so many steps, with what happened in it."""
+    return Work(
+        opening=n * m * (4 * l + _PAIR),
+        checks=n * _CHECK * n_checks,
+        flips=n * _FLIP * n_flips,
+        scans=n * _SCAN * l * n_scans,
+        steps=2 * _STEP * n**2 * n_steps,
+    )
+
+
+def is_worth_it(n, l, m, n_steps, *, n_threads=1):
+    """Whether so many steps are faster by events.
+
+    Threads share plain steps and the products of windows; events are one after the other.
+    """
+    plain = 2 * n * m * (l + _PLAIN_PAIR) / n_threads
+    flips = _FLIP_RATE * n * m**0.5
+    by_events = (
+        flips * n * (_CHECKS_OF_FLIP * _CHECK + _FLIP)
+        + _STEP * n**2
+        + 4 * n * m * l / (LONGEST / 2) / n_threads
+    )
+    return (
+        m >= _FEWEST_NEURONS
+        and n <= _MOST_SAMPLES
+        and plain * n_steps >= _LEAST_WORK
+        and plain >= 2 * by_events
+    )
