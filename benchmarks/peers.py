@@ -1,7 +1,8 @@
 """The gradient of one problem by the package and by others.
 
 A maker takes a problem and returns a function without arguments, whose result is the
-gradient in B, (k or m, l). The floor is the last one: products alone, no gradient.
+gradient in B, (k or m, l). The floor is the last one: products alone, no gradient, and of
+one output.
 """
 
 import numpy as np
@@ -13,18 +14,20 @@ from sklearn_jlntk.operators import Identity, make_sketch
 class Problem:
     """Network, weights, features and targets of one row of the table."""
 
-    def __init__(self, factorization, dtype, n, m, l, k):
+    def __init__(self, factorization, dtype, n, m, l, k, n_outputs=1):
         rng = np.random.default_rng(0)
         like = np.empty(0, dtype)
         A = Identity((m, m), like)
         if factorization == "abc":
             A = make_sketch("block-hadamard", k, m, rng=rng, like=like).T
-        v = rng.choice(np.array([-1, 1], np.int8), size=m)
-        self.network = FactorizedNetwork(Identity((None, None), None), A, v)
+        # A row for each output, none for a single one.
+        outputs = () if n_outputs == 1 else (n_outputs,)
+        v = rng.choice(np.array([-1, 1], np.int8), size=(*outputs, m))
+        self.network = FactorizedNetwork(Identity((None, None), None), A, v.T)
         self.B = rng.standard_normal((k or m, l)).astype(dtype)
         self.F = (rng.standard_normal((l, n)) / l**0.5).astype(dtype)
-        self.y = rng.standard_normal(n).astype(dtype)
-        self.v = v.astype(dtype)
+        self.y = rng.standard_normal((*outputs, n)).astype(dtype)
+        self.v, self.width = v.astype(dtype), m
         self.factorization = factorization
         self._dense = None
 
@@ -38,19 +41,20 @@ class Problem:
 
 def ours(problem):
     """One gradient of the package."""
-    network, arrays = problem.network, (problem.B, problem.F, problem.y)
+    network, arrays = problem.network, (problem.B, problem.F, problem.y.T)
     return lambda: network.value_and_gradient(*arrays)[1]
 
 
 def naive_numpy(problem):
     """One gradient as the equations say it, all of it in memory."""
     B, F, y, v, A = problem.B, problem.F, problem.y, problem.v, problem.A
-    scale = v.dtype.type(len(v) ** -0.5)
+    scale = v.dtype.type(problem.width**-0.5)
 
     def step():
         P = B @ F if A is None else A @ (B @ F)
-        residual = v @ np.maximum(P, 0) * scale - y
-        Z = (P > 0) * v[:, None] * (residual * scale)
+        residual = (v @ np.maximum(P, 0) * scale - y) * scale
+        back = v[:, None] * residual if v.ndim == 1 else v.T @ residual
+        Z = (P > 0) * back
         return (Z if A is None else A.T @ Z) @ F.T
 
     return step
@@ -74,7 +78,7 @@ def _torch_gradient(problem, compiled):
     B, F, y, v = map(torch.asarray, (problem.B, problem.F, problem.y, problem.v))
     A = None if problem.A is None else torch.asarray(problem.A)
     B.requires_grad_()
-    scale = len(v) ** -0.5
+    scale = problem.width**-0.5
 
     @compiled
     def loss(B):
@@ -93,7 +97,7 @@ def jax_jit(problem):
     jax.config.update("jax_enable_x64", problem.B.dtype == np.float64)
     B, F, y, v = map(jnp.asarray, (problem.B, problem.F, problem.y, problem.v))
     A = None if problem.A is None else jnp.asarray(problem.A)
-    scale = len(v) ** -0.5
+    scale = problem.width**-0.5
 
     @jax.jit
     @jax.grad

@@ -11,7 +11,8 @@ import contest
 from peers import CONTENDERS, FLOOR, OURS
 from turns import table
 
-# Factorisation, dtype, samples, neurons, components, effective width.
+# Factorisation, dtype, samples, neurons, components, effective width, and outputs where
+# these are several.
 PARTS = {
     "bc-float32": [
         ("bc", "float32", 500, 4096, 64, None),
@@ -29,6 +30,12 @@ PARTS = {
         ("abc", "float64", 1000, 16384, 128, 256),
     ],
     "abc-large": [("abc", "float32", 2000, 65536, 128, 256)],
+    "several-outputs": [
+        ("bc", "float32", 1000, 16384, 128, None, 10),
+        ("abc", "float32", 1000, 16384, 128, 256, 10),
+        ("bc", "float32", 1000, 16384, 128, None, 100),
+        ("abc", "float32", 1000, 16384, 128, 256, 100),
+    ],
     # As narrow as an expansion gets: the products of a dense one are the floor to beat.
     "abc-narrow": [("abc", "float32", 1000, 16384, 64, k) for k in (4, 8, 16, 32)],
 }
@@ -41,6 +48,12 @@ def run(cases, n_rounds):
     return contest.run("steps", cases, n_rounds)
 
 
+def named(row):
+    """Factorisation, and the number of outputs where these are several."""
+    n_outputs = row["outputs"]
+    return row["factorization"] + (f", {n_outputs} outputs" if n_outputs > 1 else "")
+
+
 def markdown(rows):
     """The rows as a table, milliseconds of a step and ratios to the package's."""
     others = [name for name in CONTENDERS if name != OURS]
@@ -51,7 +64,7 @@ def markdown(rows):
         each = seconds / (row["n"] * row["m"])
         lines.append(
             [
-                *(row["factorization"], row["dtype"], sizes),
+                *(named(row), row["dtype"], sizes),
                 *(f"{seconds * 1e3:.1f}", f"{each * 1e9:.2f}", *ratios, peak),
             ]
         )

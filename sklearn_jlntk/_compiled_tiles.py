@@ -20,8 +20,6 @@ from sklearn_jlntk._slices import batches, even_slices
 from sklearn_jlntk._threads import map_blocks, n_threads_for, team
 from sklearn_jlntk.operators import Identity
 
-# Each output goes through the gates by itself; many are better off in products.
-_MOST_OUTPUTS = 12
 # Sizes of a tile: with the rows and columns that it is made of, it fits a megabyte.
 _NEURONS, _SAMPLES = 256, 512
 # Pieces of work for each thread: whoever is held up by others leaves some to the rest.
@@ -32,11 +30,8 @@ _MOST_BYTES_OF_GATES = 2**25
 
 def serves(network, features):
     """Whether the network on these samples has compiled tiles; sizes decide."""
-    return (
-        isinstance(network.hidden_expansion, Identity)
-        and network.n_outputs <= _MOST_OUTPUTS
-        and has_gate_tiles(features, network.width)
-    )
+    is_independent = isinstance(network.hidden_expansion, Identity)
+    return is_independent and has_gate_tiles(features, network.width)
 
 
 def readout(network, weights, features, direction):  # (n_outputs, n)
@@ -112,7 +107,7 @@ class _Pass:
     """
 
     def __init__(self, network, Y, map_items, n_threads):
-        self._signs = np.ascontiguousarray(network._signs(Y).T) * network.width**-0.5
+        self._signs = np.ascontiguousarray(network._signs(Y)) * network.width**-0.5
         self._n_samples = Y.shape[1]
         n_chunks = -(-Y.shape[1] // _SAMPLES)
         self._chunks = np.ascontiguousarray(in_chunks(Y, n_chunks).swapaxes(0, 1))
@@ -126,7 +121,7 @@ class _Pass:
     def read(self, weights, direction=None):  # (n_outputs, p)
         """Outputs, or their rate of change along a direction; the gates are left."""
         n_chunks, _, length = self._chunks.shape
-        shape = (len(self._gates), len(self._signs), n_chunks, length)
+        shape = (len(self._gates), n_chunks, self._signs.shape[1], length)
         u, is_direction = np.zeros(shape, self._chunks.dtype), direction is not None
 
         def work(blocks):
@@ -140,12 +135,13 @@ class _Pass:
 
         self._map_items(work, self._pieces)
         # In float64 and in order, so that the threads make no difference.
-        total = np.sum(u, axis=0, dtype=np.float64).astype(u.dtype)
-        return total.reshape(len(self._signs), -1)[:, : self._n_samples]
+        total = np.sum(u, axis=0, dtype=np.float64).astype(u.dtype).swapaxes(0, 1)
+        return total.reshape(len(total), -1)[:, : self._n_samples]
 
     def add_pullback(self, s, gradient):
         """Add J^T s (n_outputs, p) to the gradient, at the gates that were left."""
         cotangents = in_chunks(np.asarray(s, gradient.dtype), len(self._chunks))
+        cotangents = np.ascontiguousarray(cotangents.swapaxes(0, 1))
 
         def work(blocks):
             part = np.empty((_NEURONS, gradient.shape[1]), gradient.dtype)

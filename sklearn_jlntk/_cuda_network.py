@@ -8,14 +8,20 @@ products that the width does not enter.
 from sklearn_jlntk import _cuda
 from sklearn_jlntk._array_api import array_namespace
 from sklearn_jlntk._blocks import block_size
-from sklearn_jlntk._hadamard_expansion import sketch_for_passes
+from sklearn_jlntk.operators import BlockHadamard
+
+# Each output is a pass of its own; with more of them the array path, which mixes them
+# before it goes back through the expansion, is the faster one.
+_MOST_OUTPUTS = 12
 
 
 def serves(network, features):
     """Whether the network on these samples has a compiled pass; sizes decide."""
-    sketch = sketch_for_passes(network)
-    return sketch is not None and _cuda.has_relu_pass(
-        features, sketch.block_signs, network.width
+    sketch = network.hidden_expansion.T
+    return (
+        isinstance(sketch, BlockHadamard)
+        and network.n_outputs <= _MOST_OUTPUTS
+        and _cuda.has_relu_pass(features, sketch.block_signs, network.width)
     )
 
 

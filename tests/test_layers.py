@@ -24,7 +24,7 @@ LAYERS = (
     {"operators", "_arc_cosine", "_centred_kernel", "_nystroem"},
     {"_hadamard_pairs"},
     {"_abc_kernel", "_bias_gradient", "_distinct_rows", "_kernel_ridge", "_sizes"},
-    {"_gates", "_hadamard_expansion"},
+    {"_gates"},
     {"_array_network", "_compiled_expansion", "_cuda_network", "_compiled_tiles"},
     {"_sample_space"},
     {"network", "ntk", "gradient_descent", "theory", "_event_descent"},

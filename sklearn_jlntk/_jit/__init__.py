@@ -125,6 +125,13 @@ def relu_pass():
     return _relu_pass
 
 
+def relu_outputs():
+    """Module of the same for several outputs; see `_relu_outputs`."""
+    from sklearn_jlntk._jit import _relu_outputs
+
+    return _relu_outputs
+
+
 def sketch_rows(X, input_signs, block_signs, positions):
     r"""Block Hadamard sketch of rows, features-first.
 

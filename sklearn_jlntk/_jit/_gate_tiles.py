@@ -1,4 +1,4 @@
-"""Tiles of pre-activations on their way through the gates, one output at a time.
+"""Tiles of pre-activations on their way through the gates.
 
 A tile is a block of neurons on a chunk of samples, small enough to stay in cache between
 the matrix product that makes it and the one that uses it. Its rows are whole vectors
@@ -11,48 +11,92 @@ that threads never wait for each other.
 import numpy as np
 
 from sklearn_jlntk._jit._compiled import compiled, inlined
-from sklearn_jlntk._jit._vectors import (
-    close_group,
-    open_group,
-    open_more_group,
-    read_group,
-    vector_length,
-)
+from sklearn_jlntk._jit._gate_vectors import close_group, open_group, read_group
+from sklearn_jlntk._jit._vectors import vector_length
 
 _GROUP = 8
-_CLOSE, _READ, _OPEN, _OPEN_MORE = range(4)
+_CLOSE, _READ, _OPEN = range(3)
 
 
 @inlined
 def _on_group(
-    action, tile, start, pitch, readout, row, gates, gate, gate_pitch, x, j, n
+    action,
+    tile,
+    start,
+    pitch,
+    readout,
+    first,
+    n_outputs,
+    gates,
+    gate,
+    gate_pitch,
+    x,
+    j,
+    x_pitch,
+    n,
 ):
     """Intrinsic of an action on n neurons, at one vector of samples."""
     if action == _CLOSE:
         close_group(
-            tile, start, pitch, readout, row, 1, gates, gate, gate_pitch, x, j, n
+            tile,
+            start,
+            pitch,
+            readout,
+            first,
+            n_outputs,
+            gates,
+            gate,
+            gate_pitch,
+            x,
+            j,
+            x_pitch,
+            n,
         )
     elif action == _READ:
         read_group(
-            tile, start, pitch, readout, row, 1, gates, gate, gate_pitch, x, j, n
-        )
-    elif action == _OPEN:
-        open_group(
-            tile, start, pitch, readout, row, 1, gates, gate, gate_pitch, x, j, n
+            tile,
+            start,
+            pitch,
+            readout,
+            first,
+            n_outputs,
+            gates,
+            gate,
+            gate_pitch,
+            x,
+            j,
+            x_pitch,
+            n,
         )
     else:
-        open_more_group(
-            tile, start, pitch, readout, row, 1, gates, gate, gate_pitch, x, j, n
+        open_group(
+            tile,
+            start,
+            pitch,
+            readout,
+            first,
+            n_outputs,
+            gates,
+            gate,
+            gate_pitch,
+            x,
+            j,
+            x_pitch,
+            n,
         )
 
 
 @compiled
-def _on_tile(action, tile, readout, gates, vector, n_lanes):
+def _on_tile(action, tile, readout, gates, x, n_lanes):
+    """An action on all neurons of a tile, with a row of x (n_outputs, length) for each
+    output."""
     n_rows, pitch = tile.shape
+    n_outputs, x_pitch = x.shape
     n_vectors = pitch // n_lanes
     gate_pitch = gates.shape[1]
     step = gate_pitch // n_vectors
     rows, bits = tile.reshape(-1), gates.reshape(-1)
+    v, vectors = readout.reshape(-1), x.reshape(-1)
     whole = n_rows - n_rows % _GROUP
     for row in range(0, whole, _GROUP):
         for j in range(n_vectors):
@@ -62,13 +106,15 @@ def _on_tile(action, tile, readout, gates, vector, n_lanes):
                 rows,
                 at,
                 pitch,
-                readout,
-                row,
+                v,
+                row * n_outputs,
+                n_outputs,
                 bits,
                 gate,
                 gate_pitch,
-                vector,
+                vectors,
                 j * n_lanes,
+                x_pitch,
                 8,
             )
     for row in range(whole, n_rows):
@@ -79,13 +125,15 @@ def _on_tile(action, tile, readout, gates, vector, n_lanes):
                 rows,
                 at,
                 pitch,
-                readout,
-                row,
+                v,
+                row * n_outputs,
+                n_outputs,
                 bits,
                 gate,
                 gate_pitch,
-                vector,
+                vectors,
                 j * n_lanes,
+                x_pitch,
                 1,
             )
 
@@ -115,13 +163,13 @@ def read_blocks(
         if `has_direction`, else the weights.
     chunks : ndarray of shape (n_chunks, n_components, length)
         Features.
-    readout : ndarray of shape (n_outputs, n_neurons)
+    readout : ndarray of shape (n_neurons, n_outputs)
         Signs, scaled.
     tile : ndarray of shape (block_length, length)
         Room for a tile.
     gates : uint8 ndarray of shape (n_blocks, n_chunks, block_length, n_bytes)
         Written to.
-    u : ndarray of shape (n_blocks, n_outputs, n_chunks, length)
+    u : ndarray of shape (n_blocks, n_chunks, n_outputs, length)
         Added to.
     n_lanes : int
         Numbers in a vector.
@@ -129,18 +177,15 @@ def read_blocks(
     for block in range(first, stop):
         start = block * tile.shape[0]
         end = min(start + tile.shape[0], weights.shape[0])
-        rows = tile[: end - start]
+        rows, signs = tile[: end - start], readout[start:end]
         for j in range(chunks.shape[0]):
+            bits, total = gates[block, j], u[block, j]
             np.dot(weights[start:end], chunks[j], rows)
-            for i in range(readout.shape[0]):
-                signs, total = readout[i][start:end], u[block, i, j]
-                _on_tile(_CLOSE, rows, signs, gates[block, j], total, n_lanes)
+            _on_tile(_CLOSE, rows, signs, bits, total, n_lanes)
             if has_direction:
                 np.dot(direction[start:end], chunks[j], rows)
-                for i in range(readout.shape[0]):
-                    signs, total = readout[i][start:end], u[block, i, j]
-                    total[:] = 0
-                    _on_tile(_READ, rows, signs, gates[block, j], total, n_lanes)
+                total[:] = 0
+                _on_tile(_READ, rows, signs, bits, total, n_lanes)
 
 
 @compiled
@@ -153,7 +198,7 @@ def pull_blocks(
     ----------
     first, stop : int
         Blocks of neurons, each as long as the tile.
-    cotangents : ndarray of shape (n_outputs, n_chunks, length)
+    cotangents : ndarray of shape (n_chunks, n_outputs, length)
         Rates of change of the loss with the outputs, zero behind the last sample.
     chunks, readout, tile, gates, n_lanes
         As for `read_blocks`.
@@ -167,10 +212,8 @@ def pull_blocks(
         end = min(start + tile.shape[0], gradient.shape[0])
         rows, added = tile[: end - start], part[: end - start]
         for j in range(chunks.shape[0]):
-            for i in range(readout.shape[0]):
-                signs, s = readout[i][start:end], cotangents[i, j]
-                action = _OPEN if i == 0 else _OPEN_MORE
-                _on_tile(action, rows, signs, gates[block, j], s, n_lanes)
+            bits, s = gates[block, j], cotangents[j]
+            _on_tile(_OPEN, rows, readout[start:end], bits, s, n_lanes)
             np.dot(rows, chunks[j].T, added)
             gradient[start:end] += added
 
@@ -183,4 +226,5 @@ def bytes_of_gates(n_samples, dtype):
 
 def close_gates(tile, readout, gates, u):
     """Gates p > 0 of a tile of pre-activations; readout . max(p, 0) is added to u."""
-    _on_tile(_CLOSE, tile, readout, gates, u, vector_length(tile.dtype))
+    lanes = vector_length(tile.dtype)
+    _on_tile(_CLOSE, tile, readout[:, None], gates, u[None], lanes)

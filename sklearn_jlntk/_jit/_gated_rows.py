@@ -10,11 +10,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sklearn_jlntk._jit._vectors import _VECTOR_BYTES, with_pointers
+from sklearn_jlntk._jit._vectors import VECTOR_BYTES, with_pointers
 
 _PARTS = 4
 # Numbers in a vector, whose gates are the low bits of a byte.
-LANES = _VECTOR_BYTES // 8
+LANES = VECTOR_BYTES // 8
 ROW_MULTIPLE = _PARTS * LANES
 
 

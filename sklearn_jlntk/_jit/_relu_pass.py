@@ -7,12 +7,11 @@ projected back before the next one is touched: signs, transform, ReLU, transform
 import numpy as np
 
 from sklearn_jlntk._jit._compiled import compiled, inlined
+from sklearn_jlntk._jit._gate_vectors import activate_group, read_out_group
 from sklearn_jlntk._jit._vectors import (
-    activate_group,
     enter_group,
     has_32_registers,
     leave_group,
-    read_out_group,
     transform_group,
 )
 

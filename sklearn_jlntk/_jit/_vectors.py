@@ -12,10 +12,11 @@ A row is named by the place of its first number in a flat array; a group by its 
 the distance between rows and, as a constant, the number of rows.
 """
 
-from functools import partial
+from contextlib import contextmanager
 
 from llvmlite import binding, ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 
@@ -27,17 +28,17 @@ def _widest_vector():
         return 32
 
 
-_VECTOR_BYTES = _widest_vector()
+VECTOR_BYTES = _widest_vector()
 
 
 def has_32_registers():
     """Whether there are 32 registers of the length of a vector, else 16."""
-    return _VECTOR_BYTES == 64
+    return VECTOR_BYTES == 64
 
 
 def vector_length(dtype):
     """Numbers of a dtype in one vector."""
-    return _VECTOR_BYTES // dtype.itemsize
+    return VECTOR_BYTES // dtype.itemsize
 
 
 def with_pointers(context, builder, signature, args):
@@ -50,7 +51,7 @@ def with_pointers(context, builder, signature, args):
     ]
 
 
-class _Group:
+class Group:
     """Rows of one group under construction, and the arguments of its intrinsic."""
 
     def __init__(self, context, builder, signature, args):
@@ -58,7 +59,7 @@ class _Group:
         self.arguments = with_pointers(context, builder, signature, args)
         dtype = signature.args[0].dtype
         self._align = dtype.bitwidth // 8
-        self._n_lanes = _VECTOR_BYTES // self._align
+        self._n_lanes = VECTOR_BYTES // self._align
         self._vector = ir.VectorType(context.get_value_type(dtype), self._n_lanes)
         self._indices = ir.VectorType(ir.IntType(32), self._n_lanes)
         self._zeros = ir.Constant(self._vector, None)
@@ -136,6 +137,29 @@ class _Group:
             bits = self._builder.zext(bits, word)
         self._builder.store(bits, pointer, align=1)
 
+    @contextmanager
+    def loop(self, n_times):
+        """Loop whose body is built within; its counter."""
+        with cgutils.for_range(self._builder, n_times) as body:
+            yield body.index
+
+    def advance(self, place, count, step=None):
+        """Place so many steps behind another, or so many numbers."""
+        by = count if step is None else self._builder.mul(count, step)
+        return self._builder.add(place, by)
+
+    def variable(self):
+        """Vector that a loop adds to, zero at first."""
+        return cgutils.alloca_once_value(self._builder, self._zeros)
+
+    def value(self, variable):
+        """What a variable has come to."""
+        return self._builder.load(variable)
+
+    def add_to(self, variable, vector):
+        """Add to a variable, fused with a product where the machine can."""
+        self._builder.store(self.add(self.value(variable), vector), variable)
+
     def butterflies(self, rows):
         """Walsh-Hadamard transform across rows."""
         half = 1
@@ -167,11 +191,11 @@ class _Group:
         return row
 
 
-def _void(build, *argument_types):
+def on_group(build, *argument_types):
     """Signature and code of an intrinsic that builds its instructions on a group."""
 
     def codegen(context, builder, signature, args):
-        build(_Group(context, builder, signature, args))
+        build(Group(context, builder, signature, args))
         return context.get_dummy_value()
 
     return types.void(*argument_types), codegen
@@ -227,96 +251,16 @@ def _leave_vectors(group):
         group.store(total, place, group.add(group.load(total, place), signed))
 
 
-def _neurons(group):
-    """Pre-activations of a group of neurons, their signs, and their readout."""
-    rows, start, step, signs, readout, first, one, *_ = group.arguments
-    neurons = group.places(first, one)
-    transformed = group.butterflies(
-        [group.load(rows, place) for place in group.places(start, step)]
-    )
-    for row, at in zip(transformed, neurons, strict=True):
-        sign = group.repeat(signs, at)
-        yield group.multiply(row, sign), sign, group.repeat(readout, at)
-
-
-def _read_out_group(group):
-    *_, one, outputs, _ = group.arguments
-    zero = ir.Constant(one.type, 0)
-    u = group.load(outputs, zero)
-    for x, _, v in _neurons(group):
-        u = group.add(u, group.multiply(v, group.through(group.opens(x), x)))
-    group.store(outputs, zero, u)
-
-
-def _activate_group(group):
-    rows_, start, step, *_, one, outputs, _ = group.arguments
-    zero = ir.Constant(one.type, 0)
-    u, back = group.load(outputs, zero), []
-    for x, sign, v in _neurons(group):
-        gates = group.opens(x)
-        u = group.add(u, group.multiply(v, group.through(gates, x)))
-        back.append(group.through(gates, group.multiply(sign, v)))
-    group.store(outputs, zero, u)
-    places = group.places(start, step)
-    for place, row in zip(places, group.butterflies(back), strict=True):
-        group.store(rows_, place, row)
-
-
-def _gated_rows(group):
-    """Rows of a tile of neurons: places, readout signs, array and places of gates."""
-    _, start, pitch, readout, first, one, gates, gate, gate_pitch, *_ = group.arguments
-    signs = [group.repeat(readout, at) for at in group.places(first, one)]
-    return (
-        group.places(start, pitch),
-        signs,
-        gates,
-        group.places(gate, gate_pitch),
-    )
-
-
-def _close_group(group):
-    tile, *_, u, column, _ = group.arguments
-    places, signs, gates, gates_at = _gated_rows(group)
-    total = group.load(u, column)
-    for place, sign, at in zip(places, signs, gates_at, strict=True):
-        x = group.load(tile, place)
-        is_open = group.opens(x)
-        group.store_gates(gates, at, is_open)
-        total = group.add(total, group.multiply(sign, group.through(is_open, x)))
-    group.store(u, column, total)
-
-
-def _read_group(group):
-    tile, *_, u, column, _ = group.arguments
-    places, signs, gates, gates_at = _gated_rows(group)
-    total = group.load(u, column)
-    for place, sign, at in zip(places, signs, gates_at, strict=True):
-        x = group.through(group.load_gates(gates, at), group.load(tile, place))
-        total = group.add(total, group.multiply(sign, x))
-    group.store(u, column, total)
-
-
-def _open_group(group, is_first):
-    tile, *_, s, column, _ = group.arguments
-    places, signs, gates, gates_at = _gated_rows(group)
-    cotangent = group.load(s, column)
-    for place, sign, at in zip(places, signs, gates_at, strict=True):
-        x = group.multiply(sign, cotangent)
-        if not is_first:
-            x = group.add(group.load(tile, place), x)
-        group.store(tile, place, group.through(group.load_gates(gates, at), x))
-
-
 @intrinsic(prefer_literal=True)
 def transform_group(typingctx, rows, start, step, n_rows):
     """Walsh-Hadamard transform across a group of rows, in place."""
-    return _void(_transform_group, rows, start, step, n_rows)
+    return on_group(_transform_group, rows, start, step, n_rows)
 
 
 @intrinsic(prefer_literal=True)
 def enter_group(typingctx, rows, start, step, signs, sign, sign_step, target, n_rows):
     """Transform of a group times its signs, written to the same places of `target`."""
-    return _void(
+    return on_group(
         _enter_group, rows, start, step, signs, sign, sign_step, target, n_rows
     )
 
@@ -324,85 +268,20 @@ def enter_group(typingctx, rows, start, step, signs, sign, sign_step, target, n_
 @intrinsic(prefer_literal=True)
 def leave_group(typingctx, rows, start, step, signs, sign, sign_step, total, n_rows):
     """Signs times the transform of a group, added to the same places of `total`."""
-    return _void(_leave_group, rows, start, step, signs, sign, sign_step, total, n_rows)
-
-
-@intrinsic(prefer_literal=True)
-def read_out_group(
-    typingctx, rows, start, step, signs, readout, neuron, one, outputs, n_rows
-):
-    """The first half of `activate_group`: readout times max(p, 0), added to `outputs`."""
-    return _void(
-        _read_out_group,
-        *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
+    return on_group(
+        _leave_group, rows, start, step, signs, sign, sign_step, total, n_rows
     )
 
 
 @intrinsic(prefer_literal=True)
 def enter_vectors(typingctx, source, start, signs, sign, target, at, step, n_rows):
     """Transform of neighbouring vectors times signs, their lanes included, to `target`."""
-    return _void(_enter_vectors, source, start, signs, sign, target, at, step, n_rows)
+    return on_group(
+        _enter_vectors, source, start, signs, sign, target, at, step, n_rows
+    )
 
 
 @intrinsic(prefer_literal=True)
 def leave_vectors(typingctx, source, start, signs, sign, total, at, n_rows):
     """Signs times the transform of neighbouring vectors, added to those of `total`."""
-    return _void(_leave_vectors, source, start, signs, sign, total, at, n_rows)
-
-
-@intrinsic(prefer_literal=True)
-def activate_group(
-    typingctx, rows, start, step, signs, readout, neuron, one, outputs, n_rows
-):
-    """Transform of a group to pre-activations, through the gates, and transform back.
-
-    Signs times the transformed rows are the pre-activations p of successive neurons. The
-    readout v times max(p, 0) is added to `outputs`, and signs times v [p > 0] transformed
-    once more take the place of the rows.
-    """
-    return _void(
-        _activate_group,
-        *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
-    )
-
-
-def _on_tile(build):
-    """Intrinsic on a group of neurons, rows of a tile, at one vector of its columns.
-
-    `readout` has a number and `gates` the bits for each neuron; `vector` runs along the
-    columns, of which `column` is the first.
-    """
-
-    @intrinsic(prefer_literal=True)
-    def on_tile(
-        typingctx,
-        tile,
-        start,
-        pitch,
-        readout,
-        neuron,
-        one,
-        gates,
-        gate,
-        gate_pitch,
-        vector,
-        column,
-        n_rows,
-    ):
-        return _void(
-            build,
-            *(tile, start, pitch, readout, neuron, one),
-            *(gates, gate, gate_pitch, vector, column, n_rows),
-        )
-
-    return on_tile
-
-
-# Gates p > 0 of a tile of pre-activations p, and readout times max(p, 0) to the vector.
-close_group = _on_tile(_close_group)
-# Readout times the rows of the tile where their gates are open, added to the vector.
-read_group = _on_tile(_read_group)
-# Rows of the tile from readout times vector, where their gates are open, else zero.
-open_group = _on_tile(partial(_open_group, is_first=True))
-# The same of one more output, added to what the rows of the tile are.
-open_more_group = _on_tile(partial(_open_group, is_first=False))
+    return on_group(_leave_vectors, source, start, signs, sign, total, at, n_rows)
