@@ -19,71 +19,29 @@ _CLOSE, _READ, _OPEN = range(3)
 
 
 @inlined
-def _on_group(
-    action,
-    tile,
-    start,
-    pitch,
-    readout,
-    first,
-    n_outputs,
-    gates,
-    gate,
-    gate_pitch,
-    x,
-    j,
-    x_pitch,
-    n,
-):
+def _on_group(action, rows, readout, gates, x, n_outputs, n):
     """Intrinsic of an action on n neurons, at one vector of samples."""
     if action == _CLOSE:
-        close_group(
-            tile,
-            start,
-            pitch,
-            readout,
-            first,
-            n_outputs,
-            gates,
-            gate,
-            gate_pitch,
-            x,
-            j,
-            x_pitch,
-            n,
-        )
+        close_group(rows, readout, gates, x, n_outputs, n)
     elif action == _READ:
-        read_group(
-            tile,
-            start,
-            pitch,
-            readout,
-            first,
-            n_outputs,
-            gates,
-            gate,
-            gate_pitch,
-            x,
-            j,
-            x_pitch,
-            n,
-        )
+        read_group(rows, readout, gates, x, n_outputs, n)
     else:
-        open_group(
-            tile,
-            start,
-            pitch,
-            readout,
-            first,
-            n_outputs,
-            gates,
-            gate,
-            gate_pitch,
-            x,
-            j,
-            x_pitch,
-            n,
-        )
+        open_group(rows, readout, gates, x, n_outputs, n)
+
+
+@inlined
+def _on_rows(
+    action, rows, readout, gates, x, n_outputs, n, n_vectors, n_lanes, n_bytes
+):
+    """An action on n neurons, vector by vector of the samples."""
+    tile, start, pitch = rows
+    bits, gate, gate_pitch = gates
+    vectors, x_pitch = x
+    for j in range(n_vectors):
+        at = (tile, start + j * n_lanes, pitch)
+        gates_at = (bits, gate + j * n_bytes, gate_pitch)
+        to = (vectors, j * n_lanes, x_pitch)
+        _on_group(action, at, readout, gates_at, to, n_outputs, n)
 
 
 @compiled
@@ -92,50 +50,30 @@ def _on_tile(action, tile, readout, gates, x, n_lanes):
     output."""
     n_rows, pitch = tile.shape
     n_outputs, x_pitch = x.shape
-    n_vectors = pitch // n_lanes
-    gate_pitch = gates.shape[1]
-    step = gate_pitch // n_vectors
-    rows, bits = tile.reshape(-1), gates.reshape(-1)
-    v, vectors = readout.reshape(-1), x.reshape(-1)
+    n_vectors, gate_pitch = pitch // n_lanes, gates.shape[1]
+    n_bytes = gate_pitch // n_vectors
+    numbers, bits, signs = tile.reshape(-1), gates.reshape(-1), readout.reshape(-1)
+    to = (x.reshape(-1), x_pitch)
     whole = n_rows - n_rows % _GROUP
     for row in range(0, whole, _GROUP):
-        for j in range(n_vectors):
-            at, gate = row * pitch + j * n_lanes, row * gate_pitch + j * step
-            _on_group(
-                action,
-                rows,
-                at,
-                pitch,
-                v,
-                row * n_outputs,
-                n_outputs,
-                bits,
-                gate,
-                gate_pitch,
-                vectors,
-                j * n_lanes,
-                x_pitch,
-                8,
+        rows = (numbers, row * pitch, pitch)
+        v, gate = (
+            (signs, row * n_outputs, n_outputs),
+            (bits, row * gate_pitch, gate_pitch),
+        )
+        if n_outputs == 1:
+            _on_rows(action, rows, v, gate, to, 1, 8, n_vectors, n_lanes, n_bytes)
+        else:
+            _on_rows(
+                action, rows, v, gate, to, n_outputs, 8, n_vectors, n_lanes, n_bytes
             )
     for row in range(whole, n_rows):
-        for j in range(n_vectors):
-            at, gate = row * pitch + j * n_lanes, row * gate_pitch + j * step
-            _on_group(
-                action,
-                rows,
-                at,
-                pitch,
-                v,
-                row * n_outputs,
-                n_outputs,
-                bits,
-                gate,
-                gate_pitch,
-                vectors,
-                j * n_lanes,
-                x_pitch,
-                1,
-            )
+        rows = (numbers, row * pitch, pitch)
+        v, gate = (
+            (signs, row * n_outputs, n_outputs),
+            (bits, row * gate_pitch, gate_pitch),
+        )
+        _on_rows(action, rows, v, gate, to, n_outputs, 1, n_vectors, n_lanes, n_bytes)
 
 
 @compiled

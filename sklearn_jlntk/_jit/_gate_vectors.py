@@ -47,9 +47,9 @@ def _activate_group(group):
 
 def _add_readout(group, rows):
     """Readout times rows, added to the vectors of the outputs."""
-    readout, first, n_outputs, *_, u, column, pitch, _ = group.arguments[-10:]
-    places = group.places(first, n_outputs)
-    with group.loop(n_outputs) as i:
+    readout, first, step, *_, u, column, pitch, _, _ = group.arguments[-11:]
+    places = group.places(first, step)
+    with group.each_output() as i:
         at = group.advance(column, i, pitch)
         total = group.load(u, at)
         for row, place in zip(rows, places, strict=True):
@@ -60,10 +60,10 @@ def _add_readout(group, rows):
 
 def _mixed(group):
     """Rows of readout times the vectors of the outputs."""
-    readout, first, n_outputs, *_, s, column, pitch, _ = group.arguments[-10:]
-    places = group.places(first, n_outputs)
+    readout, first, step, *_, s, column, pitch, _, _ = group.arguments[-11:]
+    places = group.places(first, step)
     rows = [group.variable() for _ in places]
-    with group.loop(n_outputs) as i:
+    with group.each_output() as i:
         cotangent = group.load(s, group.advance(column, i, pitch))
         for row, place in zip(rows, places, strict=True):
             v = group.repeat(readout, group.advance(place, i))
@@ -73,7 +73,7 @@ def _mixed(group):
 
 def _close(group, rows):
     """Positive part of rows, the bits of their gates being kept."""
-    gates, gate, pitch = group.arguments[-7:-4]
+    gates, gate, pitch = group.arguments[-8:-5]
     for row, at in zip(rows, group.places(gate, pitch), strict=True):
         is_open = group.opens(row)
         group.store_gates(gates, at, is_open)
@@ -82,14 +82,14 @@ def _close(group, rows):
 
 def _gated(group, rows):
     """Rows where the gates that were kept are open, else zero."""
-    gates, gate, pitch = group.arguments[-7:-4]
+    gates, gate, pitch = group.arguments[-8:-5]
     for row, at in zip(rows, group.places(gate, pitch), strict=True):
         yield group.through(group.load_gates(gates, at), row)
 
 
 def _rows_at(group):
     """The rows' array and their places."""
-    rows, start, step = group.arguments[-13:-10]
+    rows, start, step = group.arguments[-14:-11]
     return rows, group.places(start, step)
 
 
@@ -165,33 +165,14 @@ def activate_group(
 def _on_tile(build):
     """Intrinsic on a group of neurons, at one vector of samples.
 
-    The neurons' rows begin at `start`, a `pitch` apart, and so do the bits of their gates.
-    Their readout (n_neurons, n_outputs) begins at `first`. Each output has a vector of `x`,
-    the first at `column`.
+    `rows`, `gates` and `x` are an array, the place of the first row, of the bits of its
+    gates or of the vector of the first output, and the distance to the next; so is
+    `readout`, whose numbers for the outputs of a neuron follow one another.
     """
 
     @intrinsic(prefer_literal=True)
-    def on_tile(
-        typingctx,
-        rows,
-        start,
-        pitch,
-        readout,
-        first,
-        n_outputs,
-        gates,
-        gate,
-        gate_pitch,
-        x,
-        column,
-        x_pitch,
-        n_rows,
-    ):
-        return on_group(
-            build,
-            *(rows, start, pitch, readout, first, n_outputs),
-            *(gates, gate, gate_pitch, x, column, x_pitch, n_rows),
-        )
+    def on_tile(typingctx, rows, readout, gates, x, n_outputs, n_rows):
+        return on_group(build, rows, readout, gates, x, n_outputs, n_rows)
 
     return on_tile
 
@@ -207,34 +188,12 @@ open_group = _on_tile(_open_group)
 def _on_neurons(build):
     """Intrinsic on a group of neurons between two transforms; else as `_on_tile`.
 
-    Their signs follow one another from `neuron` on; `one` is the number 1.
+    `signs` are an array, the place of the first neuron, and the number 1.
     """
 
     @intrinsic(prefer_literal=True)
-    def on_neurons(
-        typingctx,
-        signs,
-        neuron,
-        one,
-        rows,
-        start,
-        step,
-        readout,
-        first,
-        n_outputs,
-        gates,
-        gate,
-        gate_step,
-        x,
-        column,
-        x_pitch,
-        n_rows,
-    ):
-        return on_group(
-            build,
-            *(signs, neuron, one, rows, start, step, readout, first, n_outputs),
-            *(gates, gate, gate_step, x, column, x_pitch, n_rows),
-        )
+    def on_neurons(typingctx, signs, rows, readout, gates, x, n_outputs, n_rows):
+        return on_group(build, signs, rows, readout, gates, x, n_outputs, n_rows)
 
     return on_neurons
 

@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from sklearn_jlntk._jit._vectors import VECTOR_BYTES, with_pointers
+from sklearn_jlntk._jit._vectors import VECTOR_BYTES, flattened
 
 _PARTS = 4
 # Numbers in a vector, whose gates are the low bits of a byte.
@@ -23,7 +23,7 @@ class _Rows:
 
     def __init__(self, context, builder, signature, args):
         self._builder = builder
-        self.arguments = with_pointers(context, builder, signature, args)
+        _, self.arguments = flattened(context, builder, signature, args)
         self._vector = ir.VectorType(ir.DoubleType(), LANES)
         self._zeros = ir.Constant(self._vector, None)
 

@@ -13,91 +13,21 @@ from sklearn_jlntk._jit._relu_pass import enter, leave, transform
 
 
 @inlined
-def _close(signs, neuron, rows, start, step, v, n_outputs, bits, gate, gate_step, u, n):
+def _close(signs, rows, readout, gates, u, n_outputs, n):
     """`close_neurons` for a number of neurons known at run time."""
-    first, row = neuron * n_outputs, step
     if n == 16:
-        close_neurons(
-            signs,
-            neuron,
-            1,
-            rows,
-            start,
-            step,
-            v,
-            first,
-            n_outputs,
-            bits,
-            gate,
-            gate_step,
-            u,
-            0,
-            row,
-            16,
-        )
+        close_neurons(signs, rows, readout, gates, u, n_outputs, 16)
     else:
-        close_neurons(
-            signs,
-            neuron,
-            1,
-            rows,
-            start,
-            step,
-            v,
-            first,
-            n_outputs,
-            bits,
-            gate,
-            gate_step,
-            u,
-            0,
-            row,
-            8,
-        )
+        close_neurons(signs, rows, readout, gates, u, n_outputs, 8)
 
 
 @inlined
-def _open(signs, neuron, rows, start, step, v, n_outputs, bits, gate, gate_step, s, n):
+def _open(signs, rows, readout, gates, s, n_outputs, n):
     """`open_neurons` for a number of neurons known at run time."""
-    first, row = neuron * n_outputs, step
     if n == 16:
-        open_neurons(
-            signs,
-            neuron,
-            1,
-            rows,
-            start,
-            step,
-            v,
-            first,
-            n_outputs,
-            bits,
-            gate,
-            gate_step,
-            s,
-            0,
-            row,
-            16,
-        )
+        open_neurons(signs, rows, readout, gates, s, n_outputs, 16)
     else:
-        open_neurons(
-            signs,
-            neuron,
-            1,
-            rows,
-            start,
-            step,
-            v,
-            first,
-            n_outputs,
-            bits,
-            gate,
-            gate_step,
-            s,
-            0,
-            row,
-            8,
-        )
+        open_neurons(signs, rows, readout, gates, s, n_outputs, 8)
 
 
 @compiled
@@ -120,19 +50,14 @@ def _read_vector(
             for j in range(bottom):
                 transform(scratch, start + j * row, bottom * row, middle)
             for j in range(0, inner, bottom):
-                at, first = start + j * row, neuron + j
+                first = neuron + j
                 _close(
-                    signs,
-                    first,
-                    scratch,
-                    at,
-                    row,
-                    v,
+                    (signs, first, 1),
+                    (scratch, start + j * row, row),
+                    (v, first * n_outputs, n_outputs),
+                    (gates, first * n_bytes, n_bytes),
+                    (vectors, 0, row),
                     n_outputs,
-                    gates,
-                    first * n_bytes,
-                    n_bytes,
-                    vectors,
                     bottom,
                 )
         totals += u
@@ -152,19 +77,14 @@ def _pull_vector(back, scratch, block_signs, signs, readout, radices, bits, s):
         for i in range(top):
             start, neuron = i * pitch, block + i * inner
             for j in range(0, inner, bottom):
-                at, first = start + j * row, neuron + j
+                first = neuron + j
                 _open(
-                    signs,
-                    first,
-                    scratch,
-                    at,
-                    row,
-                    v,
+                    (signs, first, 1),
+                    (scratch, start + j * row, row),
+                    (v, first * n_outputs, n_outputs),
+                    (gates, first * n_bytes, n_bytes),
+                    (vectors, 0, row),
                     n_outputs,
-                    gates,
-                    first * n_bytes,
-                    n_bytes,
-                    vectors,
                     bottom,
                 )
             for j in range(bottom):

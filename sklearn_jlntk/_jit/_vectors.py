@@ -41,14 +41,21 @@ def vector_length(dtype):
     return VECTOR_BYTES // dtype.itemsize
 
 
-def with_pointers(context, builder, signature, args):
-    """Arguments of an intrinsic, a pointer to its first number in place of an array."""
-    return [
-        context.make_array(ty)(context, builder, value).data
-        if isinstance(ty, types.Array)
-        else value
-        for ty, value in zip(signature.args, args, strict=True)
-    ]
+def flattened(context, builder, signature, args):
+    """Types and values of an intrinsic's arguments.
+
+    Those in tuples come one by one, a pointer to its first number in place of an array.
+    """
+    types_, values = [], []
+    for ty, value in zip(signature.args, args, strict=True):
+        is_tuple = isinstance(ty, types.BaseTuple)
+        parts = cgutils.unpack_tuple(builder, value) if is_tuple else [value]
+        for part_type, part in zip(ty if is_tuple else [ty], parts, strict=True):
+            if isinstance(part_type, types.Array):
+                part = context.make_array(part_type)(context, builder, part).data
+            types_.append(part_type)
+            values.append(part)
+    return types_, values
 
 
 class Group:
@@ -56,14 +63,16 @@ class Group:
 
     def __init__(self, context, builder, signature, args):
         self._builder = builder
-        self.arguments = with_pointers(context, builder, signature, args)
-        dtype = signature.args[0].dtype
+        types_, self.arguments = flattened(context, builder, signature, args)
+        dtype = types_[0].dtype
         self._align = dtype.bitwidth // 8
         self._n_lanes = VECTOR_BYTES // self._align
         self._vector = ir.VectorType(context.get_value_type(dtype), self._n_lanes)
         self._indices = ir.VectorType(ir.IntType(32), self._n_lanes)
         self._zeros = ir.Constant(self._vector, None)
         self.n_rows = signature.args[-1].literal_value
+        # Loops over one output that is known to be alone are none.
+        self._is_alone = getattr(signature.args[-2], "literal_value", None) == 1
 
     def places(self, start, step):
         """Places of the rows, or of the numbers that belong to them."""
@@ -138,10 +147,14 @@ class Group:
         self._builder.store(bits, pointer, align=1)
 
     @contextmanager
-    def loop(self, n_times):
-        """Loop whose body is built within; its counter."""
-        with cgutils.for_range(self._builder, n_times) as body:
-            yield body.index
+    def each_output(self):
+        """Loop over outputs, whose body is built within; their counter."""
+        n_outputs = self.arguments[-2]
+        if self._is_alone:
+            yield ir.Constant(n_outputs.type, 0)
+        else:
+            with cgutils.for_range(self._builder, n_outputs) as body:
+                yield body.index
 
     def advance(self, place, count, step=None):
         """Place so many steps behind another, or so many numbers."""
