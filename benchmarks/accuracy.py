@@ -26,7 +26,7 @@ from sklearn_jlntk import JLFactorizedNTKRegressor, NTKKernel
 # Data set, width of the networks, components, effective width of ABC, target error.
 PARTS = {
     "accuracy": [
-        ("digits", 4096, 32, 256, 0.05),
+        ("digits", 4096, "auto", 256, 0.05),
         ("te_airfoil", 4096, "auto", 256, 0.52),
     ]
 }

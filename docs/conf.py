@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import sys
 from pathlib import Path
 
 # Set before SciPy is imported: the gallery runs estimators on every array library.
@@ -16,6 +17,8 @@ from docutils.parsers.rst.directives.tables import CSVTable
 from sphinx.util.fileutil import copy_asset
 
 import sklearn_jlntk
+
+sys.path.insert(0, str(Path(__file__).parent))  # gallery_order
 
 project = "sklearn_jlntk"
 author = "The sklearn_jlntk developers"
@@ -80,6 +83,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_jlntk",),
+    "within_subsection_order": "gallery_order.ByReading",
     "ignore_pattern": r"(^|/)(?!plot_)[^/]*\.py$",
     "abort_on_example_error": True,
     "download_all_examples": False,

@@ -8,7 +8,8 @@ is fast along the leading eigenvectors, and that the loss on new rows is at most
 :math:`\sqrt{2 y^T (H^\infty)^{-1} y / n}`. Here labels are whether a handwritten digit is
 odd, and a growing share of them is replaced by the toss of a coin.
 
-Run with ``--full`` for 1000 rows, 4096 neurons and 5000 steps.
+Run with ``--full`` for 1000 rows, 4096 neurons and 5000 steps; :doc:`/full_runs` keeps what
+that drew and printed.
 """
 
 import sys

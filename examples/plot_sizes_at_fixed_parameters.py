@@ -9,7 +9,8 @@ fluctuate, by about :math:`1 / \sqrt k`. Beside it stand the BC network of :math
 neurons, a plain network with as many trained numbers, and the dense network with all
 :math:`m` neurons, which trains :math:`m d`.
 
-Run with ``--full`` for more rows, more numbers to train and more draws.
+Run with ``--full`` for more rows, more numbers to train and more draws; :doc:`/full_runs`
+keeps what that drew and printed.
 """
 
 import sys

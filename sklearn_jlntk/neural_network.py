@@ -97,9 +97,9 @@ class JLFactorizedNTKRegressor(RegressorMixin, ChunkedEstimator):
     input_projection_ : Operator of shape (n_components_, n_inputs)
         C; `n_inputs` is `n_features_in_`, plus one with a constant coordinate.
     hidden_expansion_ : Operator of shape (width, effective_width_)
-        A.
+        Expansion A.
     output_signs_ : array of shape (width,) or (width, n_outputs)
-        v.
+        Signs v.
     intercept_ : float or array of shape (n_outputs,)
         Added to the network's outputs.
     learning_rate_ : float
@@ -114,7 +114,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, ChunkedEstimator):
     best_validation_score_ : float
         Largest of them, reached by `weights_`. Only with `early_stopping`.
     n_components_ : int
-        l.
+        Rows of C, l.
     effective_width_ : int
         k; equal to `width` unless `factorization` is ``"abc"``.
     n_features_in_ : int
@@ -293,7 +293,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, ChunkedEstimator):
     input_projection_, hidden_expansion_ : Operators
         C of shape (n_components_, n_inputs), and A of shape (width, effective_width_).
     output_signs_ : array of shape (width,) or (width, n_classes)
-        v.
+        Signs v.
     intercept_ : float or array of shape (n_classes,)
         Added to the network's outputs.
     learning_rate_ : float

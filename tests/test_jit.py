@@ -85,10 +85,11 @@ def test_gates_are_identical(compiled, k, m, n):
     assert_close(fast, slow, atol=1e-9)
 
 
-def test_chunks_of_samples_join_to_the_whole(compiled):
-    network, B, F, y = draw(64, 150, 50, n_outputs=2)
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_chunks_of_samples_join_to_the_whole(compiled, n_outputs):
+    network, B, F, y = draw(64, 150, 50, n_outputs=n_outputs)
     compiled(True)
-    in_chunks = replace(network, block_size=64 * 2 * 20 // 4)
+    in_chunks = replace(network, block_size=64 * 20 // 4)
     for actual, desired in zip(
         in_chunks.value_and_gradient(B, F, y),
         network.value_and_gradient(B, F, y),
@@ -272,8 +273,9 @@ def test_stages_of_a_sketch_make_up_every_length(dtype):
             assert last in (1, 4, 8, 16)
 
 
-def test_number_of_threads_changes_no_bit(compiled):
-    network, B, F, y = draw(64, 500, 100)
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_number_of_threads_changes_no_bit(compiled, n_outputs):
+    network, B, F, y = draw(64, 500, 100, n_outputs=n_outputs)
     compiled(True)
     alone = network.value_and_gradient(B, F, y)
     with threadpool_limits(3, user_api="blas"):
