@@ -6,6 +6,7 @@ at hand. What an array library does in a way of its own is said here and nowhere
 
 import sys
 import warnings
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -37,6 +38,7 @@ __all__ = [
     "prototype",
     "to_floats",
     "to_host",
+    "with_true_products",
 ]
 
 is_array = is_array_api_obj
@@ -88,6 +90,57 @@ def is_queued(x):
     To read a number is then to wait for all that was asked for before.
     """
     return _memory(x) is not None
+
+
+@contextmanager
+def with_true_products(x):
+    """Context in which matrix products beside `x` are true to their dtype.
+
+    On a card a user may have let them be rounded to TF32, whose 10 bits would open other
+    gates than those of the weights. The setting comes back behind.
+    """
+    setting = _precision_of_products(x)
+    if setting is None:
+        yield
+        return
+    read, write, full = setting
+    before = read()
+    write(full)
+    try:
+        yield
+    finally:
+        write(before)
+
+
+def _precision_of_products(x):
+    """How products on the card of `x` are set: read, write, and what is full precision."""
+    if is_cupy_array(x):
+        try:  # CuPy has no public name for what CUPY_TF32 sets
+            from cupy._core import get_compute_type, set_compute_type
+            from cupy._core._routines_linalg import COMPUTE_TYPE_DEFAULT
+        except ImportError:
+            return None
+        return (
+            lambda: get_compute_type(np.float32),
+            lambda kind: set_compute_type(np.float32, kind),
+            COMPUTE_TYPE_DEFAULT,
+        )
+    if is_torch_array(x) and _is_on_cuda(x):
+        matmul = sys.modules["torch"].backends.cuda.matmul
+        # Old releases know the flag alone, and new ones do not want the two mixed.
+        name, full = "fp32_precision", "ieee"
+        if not hasattr(matmul, name):
+            name, full = "allow_tf32", False
+        return (
+            lambda: getattr(matmul, name),
+            lambda value: setattr(matmul, name, value),
+            full,
+        )
+    return None
+
+
+def _is_on_cuda(tensor):
+    return tensor.device.type == "cuda"
 
 
 # Numbers worked on at a time are to bytes of a GPU's memory as 1 to this: a dozen arrays

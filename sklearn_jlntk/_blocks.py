@@ -14,6 +14,7 @@ from sklearn_jlntk._array_api import (
     is_queued,
     numbers_at_once,
     out_of_memory_errors,
+    with_true_products,
 )
 from sklearn_jlntk._slices import batches
 
@@ -50,7 +51,10 @@ def smaller_when_full(compute, size, *, fewest, like):
 
 
 def in_smaller_blocks(method):
-    """Method of a network, run again in smaller blocks where memory runs out."""
+    """Method of a network, run again in smaller blocks where memory runs out.
+
+    Its products are true to their dtype, for they decide about gates.
+    """
 
     @wraps(method)
     def run(network, weights, features, *args, **kwargs):
@@ -59,9 +63,10 @@ def in_smaller_blocks(method):
             return method(network_of_size, weights, features, *args, **kwargs)
 
         size = block_size(network, features)
-        return smaller_when_full(
-            compute, size, fewest=min(size, _FEWEST), like=features
-        )
+        with with_true_products(features):
+            return smaller_when_full(
+                compute, size, fewest=min(size, _FEWEST), like=features
+            )
 
     return run
 

@@ -1,0 +1,95 @@
+"""Products that decide about gates are true to their dtype, whatever a user has set."""
+
+import numpy as np
+import pytest
+
+from sklearn_jlntk import _array_api, _array_network
+from sklearn_jlntk._array_api import with_true_products
+from sklearn_jlntk.network import FactorizedNetwork
+
+
+@pytest.fixture
+def matmul(monkeypatch):
+    """PyTorch's settings of products on CUDA, tensors of the CPU passing for such."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(_array_api, "_is_on_cuda", lambda tensor: True)
+    settings = torch.backends.cuda.matmul
+    before = settings.fp32_precision
+    yield settings
+    settings.fp32_precision = before
+
+
+def draw(xp):
+    """Network, weights and features."""
+    rng = np.random.default_rng(0)
+    v, B, F = (
+        xp.asarray(array.astype(np.float32))
+        for array in (
+            rng.choice([-1.0, 1.0], 50),
+            rng.standard_normal((50, 7)),
+            rng.standard_normal((7, 20)),
+        )
+    )
+    return FactorizedNetwork.from_arrays(v=v), B, F
+
+
+def test_network_switches_tf32_off_and_on_again(matmul, monkeypatch):
+    import torch
+
+    network, B, F = draw(torch)
+    seen, readout = [], _array_network.readout
+
+    def note(*args):
+        seen.append(matmul.fp32_precision)
+        return readout(*args)
+
+    monkeypatch.setattr(_array_network, "readout", note)
+    matmul.fp32_precision = "tf32"
+    network.outputs(B, F)
+    assert seen == ["ieee"]
+    assert matmul.fp32_precision == "tf32"
+
+
+def test_setting_comes_back_after_an_error(matmul):
+    import torch
+
+    matmul.fp32_precision = "tf32"
+    with pytest.raises(ZeroDivisionError), with_true_products(torch.zeros(1)):
+        raise ZeroDivisionError
+    assert matmul.fp32_precision == "tf32"
+
+
+def test_flag_of_old_releases_is_the_same_afterwards(matmul):
+    import torch
+
+    matmul.allow_tf32 = True
+    with with_true_products(torch.zeros(1)):
+        assert matmul.fp32_precision == "ieee"
+    assert matmul.allow_tf32
+    matmul.allow_tf32 = False
+
+
+def test_arrays_of_the_host_change_nothing():
+    torch = pytest.importorskip("torch")
+    before = torch.backends.cuda.matmul.fp32_precision
+    for x in (np.zeros(1), torch.zeros(1)):
+        with with_true_products(x):
+            assert torch.backends.cuda.matmul.fp32_precision == before
+
+
+@pytest.mark.gpu
+def test_gates_of_cupy_are_those_without_tf32():
+    cupy = pytest.importorskip("cupy")
+    from cupy._core import get_compute_type, set_compute_type
+    from cupy._core._routines_linalg import COMPUTE_TYPE_TF32
+
+    if int(cupy.cuda.Device().compute_capability) < 80:
+        pytest.skip("This card has no TF32")
+    network, B, F = draw(cupy)
+    expected, before = network.outputs(B, F), get_compute_type(np.float32)
+    set_compute_type(np.float32, COMPUTE_TYPE_TF32)
+    try:
+        cupy.testing.assert_array_equal(network.outputs(B, F), expected)
+        assert get_compute_type(np.float32) == COMPUTE_TYPE_TF32
+    finally:
+        set_compute_type(np.float32, before)
