@@ -19,7 +19,19 @@ __all__ = [
 
 
 class DescentStatus(Enum):
-    """How a descent ended; the text of a member is the advice."""
+    """How a descent ended; the text of a member is the advice.
+
+    Attributes
+    ----------
+    CONVERGED
+        The loss no longer falls by more than `tol`.
+    OUT_OF_STEPS
+        All steps were taken and the loss still falls.
+    STOPPED
+        A callback asked to stop.
+    DIVERGED
+        The loss grows: the learning rate is above what contracts.
+    """
 
     CONVERGED = "The loss no longer falls by more than `tol`."
     OUT_OF_STEPS = (
