@@ -97,7 +97,8 @@ def with_true_products(x):
     """Context in which matrix products beside `x` are true to their dtype.
 
     On a card a user may have let them be rounded to TF32, whose 10 bits would open other
-    gates than those of the weights. The setting comes back behind.
+    gates than those of the weights. The setting, which all threads of a process share,
+    comes back behind.
     """
     setting = _precision_of_products(x)
     if setting is None:

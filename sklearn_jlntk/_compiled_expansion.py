@@ -38,24 +38,22 @@ def serves(network, features):
 
 def readout(network, weights, features, direction):  # (n_outputs, n)
     """Outputs' rate of change along the direction; u where that is the weights."""
-    if direction is not weights:
+    if direction is weights:
+        kind = _kind_for_outputs(network)
+        passes = _passes(kind, network, weights, features, keep_gates=False)
+        chunks = [done.u for _, done in passes]
+    else:
         chunks = [
             done.rate(direction @ features[:, columns])
             for columns, done in _passes(_Pass, network, weights, features)
         ]
-    elif network.n_outputs == 1:
-        passes = _passes(_Pass, network, weights, features, keep_gates=False)
-        chunks = [done.u for _, done in passes]
-    else:
-        passes = _passes(_JointPass, network, weights, features, keep_gates=False)
-        chunks = [done.u for _, done in passes]
     return np.concatenate(chunks, axis=1)
 
 
 def pullback(network, weights, features, cotangent):  # (k, n_components)
     """J^T s, where `cotangent(u, columns)` gives s for a chunk of samples."""
     gradient = np.zeros(weights.shape, features.dtype)
-    kind = _Pass if network.n_outputs == 1 else _JointPass
+    kind = _kind_for_outputs(network)
     for columns, done in _passes(kind, network, weights, features):
         done.add_pullback(cotangent(done.u, columns), gradient)
     return gradient.astype(weights.dtype, copy=False)
@@ -65,6 +63,11 @@ def projected_gates(network, weights, features):  # (n_outputs, k, n)
     """A^T Z of each output."""
     passes = _passes(_Pass, network, weights, features)
     return np.concatenate([done.projected_gates() for _, done in passes], axis=2)
+
+
+def _kind_for_outputs(network):
+    """Pass for outputs and their gradient, which of one output is a single one."""
+    return _Pass if network.n_outputs == 1 else _JointPass
 
 
 def _passes(kind, network, weights, features, *, keep_gates=True):

@@ -63,16 +63,14 @@ class Group:
 
     def __init__(self, context, builder, signature, args):
         self._builder = builder
-        types_, self.arguments = flattened(context, builder, signature, args)
-        dtype = types_[0].dtype
+        self._types, self.arguments = flattened(context, builder, signature, args)
+        dtype = self._types[0].dtype
         self._align = dtype.bitwidth // 8
         self._n_lanes = VECTOR_BYTES // self._align
         self._vector = ir.VectorType(context.get_value_type(dtype), self._n_lanes)
         self._indices = ir.VectorType(ir.IntType(32), self._n_lanes)
         self._zeros = ir.Constant(self._vector, None)
         self.n_rows = signature.args[-1].literal_value
-        # Loops over one output that is known to be alone are none.
-        self._is_alone = getattr(signature.args[-2], "literal_value", None) == 1
 
     def places(self, start, step):
         """Places of the rows, or of the numbers that belong to them."""
@@ -148,9 +146,12 @@ class Group:
 
     @contextmanager
     def each_output(self):
-        """Loop over outputs, whose body is built within; their counter."""
+        """Loop over outputs, whose body is built within; their counter.
+
+        An output that is known to be the only one needs none.
+        """
         n_outputs = self.arguments[-2]
-        if self._is_alone:
+        if getattr(self._types[-2], "literal_value", None) == 1:
             yield ir.Constant(n_outputs.type, 0)
         else:
             with cgutils.for_range(self._builder, n_outputs) as body:
