@@ -19,9 +19,12 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import scale
 from turns import table
 
-from sklearn_jlntk import _event_descent
-from sklearn_jlntk._training import Samples
-from sklearn_jlntk.gradient_descent import gradient_descent, largest_eigenvalue
+from sklearn_jlntk.gradient_descent import (
+    _by_events,
+    gradient_descent,
+    largest_eigenvalue,
+)
+from sklearn_jlntk.neural_network._training import Samples
 
 # Data, samples, neurons, components, steps, steps after which weights are compared.
 PARTS = {
@@ -65,7 +68,7 @@ class Descent:
 
     def by_events(self, n_steps):
         """Weights, or what forms them, and losses of the event solver."""
-        return _event_descent.descend(
+        return _by_events.descend(
             *(self.network, self.samples, 0.0, self.start),
             *(self.value_and_gradient, self.start, self.rate, n_steps),
         )

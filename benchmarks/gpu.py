@@ -27,7 +27,7 @@ import numpy as np
 from gpu_problems import LIBRARIES, OURS, Kernel, Sketch, Step
 
 from sklearn_jlntk import JLFactorizedNTKRegressor
-from sklearn_jlntk._array_api import to_host
+from sklearn_jlntk._backend.array_api import to_host
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ["numpy", "scikit-learn", "cupy-cuda12x", "cupy-cuda13x", "torch", "jax"]

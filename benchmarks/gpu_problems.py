@@ -9,8 +9,8 @@ import os
 
 import numpy as np
 
-from sklearn_jlntk._arc_cosine import ReluKernel
-from sklearn_jlntk._tiles import as_columns, assemble
+from sklearn_jlntk.kernels._matrix import as_columns, assemble
+from sklearn_jlntk.kernels._relu import ReluKernel
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from sklearn_jlntk._arc_cosine import ReluKernel
-from sklearn_jlntk._centred_kernel import CentredKernel
-from sklearn_jlntk._nystroem import independent_centres, solve_on_centres
-from sklearn_jlntk._tiles import as_columns
 from sklearn_jlntk._validation import normalize_rows
+from sklearn_jlntk.kernel_regression._conjugate_gradients import (
+    independent_centres,
+    solve_on_centres,
+)
+from sklearn_jlntk.kernel_regression._rows_by_centers import CentredKernel
 from sklearn_jlntk.kernels import ntk_kernel
+from sklearn_jlntk.kernels._matrix import as_columns
+from sklearn_jlntk.kernels._relu import ReluKernel
 
 RESULTS = Path(__file__).parent / "results"
 ALPHAS = (1e-4, 1e-2, 1.0, 1e2, 1e4)

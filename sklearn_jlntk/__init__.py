@@ -1,11 +1,10 @@
 """Wide neural networks in the kernel regime, as scikit-learn estimators."""
 
-from sklearn_jlntk.kernel_regression import NTKKernel
+from sklearn_jlntk.kernel_regression import NTKKernel, NystroemNTKKernel
 from sklearn_jlntk.neural_network import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
 )
-from sklearn_jlntk.nystroem import NystroemNTKKernel
 from sklearn_jlntk.random_projection import FJLT
 
 __version__ = "0.1.0.dev0"

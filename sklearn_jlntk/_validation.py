@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklearn_jlntk._array_api import (
+from sklearn_jlntk._backend.array_api import (
     array_namespace,
     device,
     from_host,

@@ -21,7 +21,7 @@ from sklearn.random_projection import johnson_lindenstrauss_min_dim
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._array_api import array_namespace, device, is_array
+from sklearn_jlntk._backend.array_api import array_namespace, device, is_array
 from sklearn_jlntk._validation import (
     Interval,
     StrOptions,

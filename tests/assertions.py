@@ -11,7 +11,7 @@ random
 
 import numpy as np
 
-from sklearn_jlntk._array_api import to_host
+from sklearn_jlntk._backend.array_api import to_host
 
 
 def assert_close(actual, desired, *, rtol=None, atol=0.0):

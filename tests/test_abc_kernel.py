@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from assertions import assert_close
 
-from sklearn_jlntk._abc_kernel import expected_gate_products, gate_products_of
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import infinite_width_ntk
+from sklearn_jlntk.ntk._gate_products import expected_gate_products, gate_products_of
 from sklearn_jlntk.operators import SKETCHES, make_sketch
 
 RHO = np.array([-1, -0.999999, -0.9, -0.3, 0, 1e-9, 0.2, 0.7, 0.99, 0.9999999, 1])

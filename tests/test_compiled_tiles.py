@@ -5,9 +5,8 @@ import pytest
 from assertions import assert_close, assert_same
 from threadpoolctl import threadpool_limits
 
-import sklearn_jlntk._jit as jit
-from sklearn_jlntk import _compiled_tiles
-from sklearn_jlntk.network import FactorizedNetwork
+import sklearn_jlntk._backend.jit.dispatch as jit
+from sklearn_jlntk.network import FactorizedNetwork, _pass_bc_numba
 
 # One neuron, one sample, blocks and tiles that are full, not quite full, and just begun.
 SHAPES = [
@@ -72,7 +71,7 @@ METHODS = {
 def test_methods_agree_to_rounding(compiled, method, m, n, l, n_outputs):
     problem = draw(m, n, l, n_outputs)
     compiled(True)
-    assert _compiled_tiles.serves(problem[0], problem[2])
+    assert _pass_bc_numba.serves(problem[0], problem[2])
     fast = method(*problem)
     compiled(False)
     slow = method(*problem)
@@ -117,8 +116,8 @@ def test_chunks_of_samples_and_neurons_join_to_the_whole(compiled, monkeypatch):
     network, B, F, y = draw(700, 1100, 6, n_outputs=2)
     compiled(True)
     whole = [method(network, B, F, y) for method in METHODS.values()]
-    monkeypatch.setattr(_compiled_tiles, "_MOST_BYTES_OF_GATES", 2**10)
-    monkeypatch.setattr(_compiled_tiles, "_SAMPLES", 100)
+    monkeypatch.setattr(_pass_bc_numba, "_MOST_BYTES_OF_GATES", 2**10)
+    monkeypatch.setattr(_pass_bc_numba, "_SAMPLES", 100)
     for method, desired in zip(METHODS.values(), whole, strict=True):
         assert_alike(method(network, B, F, y), desired)
 
@@ -171,7 +170,7 @@ def test_number_of_threads_changes_no_bit(compiled):
 
 def test_small_problems_stay_with_arrays():
     network, _, F, _ = draw(2**14, 64, 1)
-    assert _compiled_tiles.serves(network, F)
-    assert not _compiled_tiles.serves(network, F[:, :63])
+    assert _pass_bc_numba.serves(network, F)
+    assert not _pass_bc_numba.serves(network, F[:, :63])
     expanded = FactorizedNetwork.from_arrays(A=np.ones((2**14, 3)), v=np.ones(2**14))
-    assert not _compiled_tiles.serves(expanded, F)
+    assert not _pass_bc_numba.serves(expanded, F)

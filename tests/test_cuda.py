@@ -15,12 +15,11 @@ import pytest
 from assertions import assert_close, assert_same
 from cuda_on_host import COMPILER, HostModule
 
-import sklearn_jlntk._cuda as cuda
-from sklearn_jlntk import _cuda_network, _gates
-from sklearn_jlntk._array_api import from_host, to_host
-from sklearn_jlntk._cuda import _kernels
-from sklearn_jlntk._cuda._kernels import Kernels, n_parts
-from sklearn_jlntk.network import FactorizedNetwork
+import sklearn_jlntk._backend.cuda.dispatch as cuda
+from sklearn_jlntk._backend.array_api import from_host, to_host
+from sklearn_jlntk._backend.cuda import _kernels
+from sklearn_jlntk._backend.cuda._kernels import Kernels, n_parts
+from sklearn_jlntk.network import FactorizedNetwork, _pass_abc_cuda, _pass_arrays
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
@@ -74,7 +73,9 @@ def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
         cache(lambda kernels: HostModule(kernels, folder, backward=backward)),
     )
     monkeypatch.setattr(cuda, "is_cupy_array", lambda x: isinstance(x, np.ndarray))
-    monkeypatch.setattr("sklearn_jlntk._jit._is_enabled", lambda: False)
+    monkeypatch.setattr(
+        "sklearn_jlntk._backend.jit.dispatch._is_enabled", lambda: False
+    )
 
 
 def draw(k, m, n, *, dtype=np.float64, n_outputs=1, like=np.asarray):
@@ -183,10 +184,10 @@ def test_network_is_the_same_with_and_without_kernels(card, k, n_outputs, monkey
             network.projected_gates(B, F),
         )
 
-    assert _cuda_network.serves(network, F) == (k is not None)
+    assert _pass_abc_cuda.serves(network, F) == (k is not None)
     with_kernels = compute()
     monkeypatch.setattr(cuda, "is_cupy_array", lambda x: False)
-    assert not _cuda_network.serves(network, F)
+    assert not _pass_abc_cuda.serves(network, F)
     for actual, desired in zip(with_kernels, compute(), strict=True):
         scale = float(abs(to_host(desired)).max())
         assert_close(actual, desired, rtol=1e-12, atol=1e-12 * scale)
@@ -195,9 +196,9 @@ def test_network_is_the_same_with_and_without_kernels(card, k, n_outputs, monkey
 def test_bc_network_keeps_its_gates_as_bits(card):
     P = card(np.random.default_rng(0).standard_normal((64, 40)))
     v = card(np.ones((64, 1)))
-    gates, _ = _gates.gate_pass(P, v)
+    gates, _ = _pass_arrays.gate_pass(P, v)
     assert gates.shape == (64, 2)
-    assert_same(_gates.as_numbers(gates, P), np.asarray(to_host(P) > 0, float))
+    assert_same(_pass_arrays.as_numbers(gates, P), np.asarray(to_host(P) > 0, float))
 
 
 def test_missing_barrier_is_seen(libraries, monkeypatch):

@@ -289,6 +289,6 @@ def test_records_do_not_depend_on_what_is_taken_together(
         monitor = NTKMonitor(every=10)
         monitored(rows, monitor, factorization=factorization)
         logs.append(monitor.get_logs().drop(columns="fit").to_numpy())
-        monkeypatch.setattr("sklearn_jlntk._kernel_drift._AT_ONCE", 100)
-        monkeypatch.setattr("sklearn_jlntk._kernel_drift._FEWEST_COLUMNS", 3)
+        monkeypatch.setattr("sklearn_jlntk.diagnostics._drift._AT_ONCE", 100)
+        monkeypatch.setattr("sklearn_jlntk.diagnostics._drift._FEWEST_COLUMNS", 3)
     assert_close(*logs)

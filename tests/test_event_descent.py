@@ -9,14 +9,16 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_limits
 
-from sklearn_jlntk import JLFactorizedNTKRegressor, _event_costs, _event_descent
-from sklearn_jlntk._training import Samples
+from sklearn_jlntk import JLFactorizedNTKRegressor
 from sklearn_jlntk.gradient_descent import (
     DescentStatus,
+    _by_events,
+    _event_costs,
     gradient_descent,
     largest_eigenvalue,
 )
 from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.neural_network._training import Samples
 from sklearn_jlntk.operators import Identity
 
 
@@ -67,7 +69,7 @@ class Problem:
         options = {"tol": None, "learning_rate": self.rate} | options
         if by_events:
             options["descend"] = partial(
-                *(_event_descent.descend, self.network, self.samples),
+                *(_by_events.descend, self.network, self.samples),
                 *(self.alpha, self.weights),
             )
         return gradient_descent(self.value_and_gradient, self.weights, **options)
@@ -147,8 +149,8 @@ def test_descent_ends_where_gradient_descent_ends(options, status):
 
 def test_divergence_is_that_of_gradient_descent(monkeypatch):
     # The loss grows fourfold before gates have flipped enough for it to fall.
-    monkeypatch.setattr("sklearn_jlntk.gradient_descent._GROWTH_LIMIT", 3)
-    monkeypatch.setattr(_event_descent, "_DIRECT_STEPS", 2)
+    monkeypatch.setattr("sklearn_jlntk.gradient_descent._loop._GROWTH_LIMIT", 3)
+    monkeypatch.setattr(_by_events, "_DIRECT_STEPS", 2)
     problem = Problem("gaussian", 1024, rate=2.4)
     events, steps = (
         problem.descend(by_events=by_events, max_iter=60) for by_events in (True, False)
@@ -200,13 +202,13 @@ def test_weights_of_an_earlier_step_of_the_window_are_formed_again():
 @pytest.fixture
 def windows(monkeypatch):
     """Lengths of the windows that were opened."""
-    lengths, open_window = [], _event_descent.EventDescent._open_window
+    lengths, open_window = [], _by_events.EventDescent._open_window
 
     def note(descent, length):
         lengths.append(length)
         open_window(descent, length)
 
-    monkeypatch.setattr(_event_descent.EventDescent, "_open_window", note)
+    monkeypatch.setattr(_by_events.EventDescent, "_open_window", note)
     return lengths
 
 
@@ -349,7 +351,7 @@ def test_callbacks_see_steps_taken_one_by_one(always, windows):
 
 
 def test_interrupt_leaves_the_model_of_the_last_step(always, monkeypatch):
-    take_events, count = _event_descent.EventDescent._take_events, 0
+    take_events, count = _by_events.EventDescent._take_events, 0
 
     def interrupted(descent, predicted):
         nonlocal count
@@ -358,7 +360,7 @@ def test_interrupt_leaves_the_model_of_the_last_step(always, monkeypatch):
             raise KeyboardInterrupt
         take_events(descent, predicted)
 
-    monkeypatch.setattr(_event_descent.EventDescent, "_take_events", interrupted)
+    monkeypatch.setattr(_by_events.EventDescent, "_take_events", interrupted)
     X, y = load_diabetes(return_X_y=True)
     X, y = scale(X), scale(y)
     network = JLFactorizedNTKRegressor(
@@ -401,5 +403,5 @@ class Extent:
 def test_sizes_decide(n, m, l, n_steps, is_served):
     v = np.ones(m)
     network = FactorizedNetwork(Identity((l, l), None), Identity((m, m), None), v)
-    served = _event_descent.serves(network, Extent(l, n), 0.0, n_steps)
+    served = _by_events.serves(network, Extent(l, n), 0.0, n_steps)
     assert served is is_served

@@ -25,14 +25,13 @@ from sklearn_jlntk import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
     NTKKernel,
-    _array_api,
-    _array_network,
 )
-from sklearn_jlntk._arc_cosine import ReluKernel
-from sklearn_jlntk._array_api import from_host, numbers_at_once, to_host
-from sklearn_jlntk._tiles import as_columns, assemble, multiply
+from sklearn_jlntk._backend import array_api
+from sklearn_jlntk._backend.array_api import from_host, numbers_at_once, to_host
 from sklearn_jlntk.diagnostics import NTKMonitor
-from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.kernels._matrix import as_columns, assemble, multiply
+from sklearn_jlntk.kernels._relu import ReluKernel
+from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
 from sklearn_jlntk.operators import Identity, make_sketch
 
 SMALL = {"width": 96, "max_iter": 40, "tol": None, "random_state": 0}
@@ -74,17 +73,17 @@ def stand_in(monkeypatch):
     card = SimpleNamespace(
         asarray=lambda x: strict.asarray(x, device=strict.Device("device1"))
     )
-    monkeypatch.setattr(_array_api, "_cupy", lambda: card)
+    monkeypatch.setattr(array_api, "_cupy", lambda: card)
     return strict
 
 
 @pytest.fixture
 def pretend_gpu(monkeypatch):
     """Take every array for one of a card with so many bytes of memory."""
-    monkeypatch.setattr(FactorizedNetwork, "_path", lambda self, x: _array_network)
+    monkeypatch.setattr(FactorizedNetwork, "_path", lambda self, x: _pass_arrays)
 
     def pretend(memory):
-        monkeypatch.setattr(_array_api, "_memory", lambda x: memory)
+        monkeypatch.setattr(array_api, "_memory", lambda x: memory)
 
     return pretend
 
@@ -100,7 +99,7 @@ def test_host_data_in_and_host_predictions_out(card, estimator):
     assert isinstance(on_card.predict(X), np.ndarray)
     assert_close(on_card.predict(X), on_host.predict(X), rtol=1e-9, atol=1e-9)  # labels
     for name, value in vars(on_card).items():
-        if name.endswith("_") and _array_api.is_array(value):
+        if name.endswith("_") and array_api.is_array(value):
             assert isinstance(value, np.ndarray), name
 
 
@@ -115,7 +114,7 @@ def test_pickle_of_what_a_card_fitted_needs_no_card(card, estimator, monkeypatch
     def absent():
         raise RuntimeError("no card")
 
-    monkeypatch.setattr(_array_api, "_cupy", absent)
+    monkeypatch.setattr(array_api, "_cupy", absent)
     copy = pickle.loads(pickled)
     with pytest.warns(UserWarning, match=r"it computes on the CPU.*device=None"):
         assert_close(copy.predict(X), expected, rtol=1e-9, atol=1e-9)  # labels
@@ -339,9 +338,9 @@ def test_full_memory_is_met_by_smaller_blocks(pretend_gpu, monkeypatch, which):
     expected = network.value_and_gradient(B, F, y), network.outputs(B, F)
     pretend_gpu(2**28)
     full = Full(2**15, memory_errors()[which])
-    whole = _array_network._pre_activations
+    whole = _pass_arrays._pre_activations
     monkeypatch.setattr(
-        _array_network, "_pre_activations", lambda *args: full.let(whole(*args))
+        _pass_arrays, "_pre_activations", lambda *args: full.let(whole(*args))
     )
     loss, gradient = network.value_and_gradient(B, F, y)
     assert full.refused > 0
@@ -401,13 +400,13 @@ def visits(stand_in, monkeypatch):
             return whole(self)
 
         monkeypatch.setattr(array, name, count)
-    whole_host = _array_api.to_host
+    whole_host = array_api.to_host
 
     def count_host(x):
         counted.append(x.shape)
         return whole_host(x)
 
-    monkeypatch.setattr(_array_api, "to_host", count_host)
+    monkeypatch.setattr(array_api, "to_host", count_host)
     return counted
 
 
@@ -458,7 +457,7 @@ def test_numbers_are_cast_before_they_move(xp):
 
 def _has_card():
     try:
-        _array_api.check_card("cuda")
+        array_api.check_card("cuda")
     except (ImportError, RuntimeError):
         return False
     return True

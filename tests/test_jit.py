@@ -11,10 +11,10 @@ from assertions import assert_close, assert_same
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-import sklearn_jlntk._jit as jit
-from sklearn_jlntk._compiled_expansion import serves
+import sklearn_jlntk._backend.jit.dispatch as jit
 from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.network._pass_abc_numba import serves
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 
@@ -261,7 +261,7 @@ def test_sketch_of_a_row_knows_no_other_row_and_no_threads(monkeypatch, to_input
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_stages_of_a_sketch_make_up_every_length(dtype):
-    from sklearn_jlntk._jit._row_sketch import _radices
+    from sklearn_jlntk._backend.jit._row_sketch import _radices
 
     for n_bytes in (32, 64):
         lanes = n_bytes // np.dtype(dtype).itemsize
@@ -285,14 +285,14 @@ def test_number_of_threads_changes_no_bit(compiled, n_outputs):
 
 
 def test_threads_follow_the_limits():
-    from sklearn_jlntk._jit._compiled import n_threads
+    from sklearn_jlntk._backend.jit._compiled import n_threads
 
     with threadpool_limits(1):
         assert n_threads() == 1
 
 
 def test_parts_on_threads_cover_everything_once(monkeypatch):
-    from sklearn_jlntk._jit import _compiled
+    from sklearn_jlntk._backend.jit import _compiled
 
     for threads, n_items in [(1, 10), (3, 100), (4, 17), (8, 1), (2, 0)]:
         monkeypatch.setattr(_compiled, "n_threads", lambda threads=threads: threads)
@@ -338,7 +338,7 @@ def test_import_leaves_numba_alone():
 
 LARGE = """
 import numpy as np
-from sklearn_jlntk._compiled_expansion import serves
+from sklearn_jlntk.network._pass_abc_numba import serves
 from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch

@@ -29,7 +29,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_jlntk import JLFactorizedNTKRegressor
-from sklearn_jlntk._array_api import to_host
+from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk.kernel_regression import NTKKernel
 from sklearn_jlntk.kernels import NTK, ntk_kernel
 from sklearn_jlntk.ntk import smallest_eigenvalue

@@ -23,8 +23,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC, SVR
 
-import sklearn_jlntk._jit as jit
-from sklearn_jlntk._array_api import to_host
+import sklearn_jlntk._backend.jit.dispatch as jit
+from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk.kernels import NTK, nngp_kernel, ntk_kernel
 
 KINDS = ["first", "all", "nngp"]
@@ -190,8 +190,8 @@ def test_kernel_is_positive_semi_definite(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kernel_of_one_set_is_symmetric_with_exact_diagonal(kind, xp, monkeypatch):
-    monkeypatch.setattr("sklearn_jlntk._tiles._CACHE_TILE", 4)
-    monkeypatch.setattr("sklearn_jlntk._tiles._DEVICE_TILE", 4)
+    monkeypatch.setattr("sklearn_jlntk.kernels._matrix._CACHE_TILE", 4)
+    monkeypatch.setattr("sklearn_jlntk.kernels._matrix._DEVICE_TILE", 4)
     X = np.random.default_rng(0).normal(size=(11, 3))
     with config_context(array_api_dispatch=True):
         K = kernel(kind, xp.asarray(X), depth=2, bias=0.3)
@@ -218,8 +218,8 @@ def test_tile_size_makes_no_difference(tile, monkeypatch):
     rng = np.random.default_rng(0)
     X, Z = rng.normal(size=(20, 3)), rng.normal(size=(9, 3))
     expected = ntk_kernel(X, depth=2, train="all"), ntk_kernel(X, Z)
-    monkeypatch.setattr("sklearn_jlntk._tiles._CACHE_TILE", tile)
-    monkeypatch.setattr("sklearn_jlntk._arc_cosine._GATHERED", 5)
+    monkeypatch.setattr("sklearn_jlntk.kernels._matrix._CACHE_TILE", tile)
+    monkeypatch.setattr("sklearn_jlntk.kernels._relu._GATHERED", 5)
     assert_close(ntk_kernel(X, depth=2, train="all"), expected[0], rtol=1e-13)
     assert_close(ntk_kernel(X, Z), expected[1], rtol=1e-13, atol=1e-15)  # cancellation
 

@@ -5,7 +5,7 @@ import pytest
 from assertions import assert_close, assert_same
 from reference import forward, loss_and_gradient, replay, tangent_kernel
 
-from sklearn_jlntk._array_api import to_host
+from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk.gradient_descent import gradient_descent
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import make_sketch

@@ -22,9 +22,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_jlntk import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
-    _network_estimator,
 )
-from sklearn_jlntk._array_api import to_host
+from sklearn_jlntk._backend.array_api import to_host
+from sklearn_jlntk.neural_network import _network_estimator
 from sklearn_jlntk.operators import SKETCHES
 
 FACTORIZATIONS = ["dense", "bc", "abc"]

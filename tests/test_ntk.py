@@ -5,8 +5,7 @@ from reference import tangent_kernel
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
-from sklearn_jlntk._array_api import to_host
-from sklearn_jlntk._spectrum import spectral_norm
+from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.ntk import (
     condition,
@@ -17,6 +16,7 @@ from sklearn_jlntk.ntk import (
     infinite_width_operator,
     smallest_eigenvalue,
 )
+from sklearn_jlntk.ntk._eigenvalues import spectral_norm
 
 N, D, L, M, K = 6, 5, 3, 12, 4
 
@@ -200,7 +200,7 @@ def test_smallest_eigenvalue_of_a_known_spectrum(smallest, xp, dtype):
 def test_smallest_eigenvalue_is_the_same_by_either_route(shift, monkeypatch):
     H = spectrum(60, 1e-6) + shift * np.eye(60)
     by_reduction = smallest_eigenvalue(H)
-    monkeypatch.setattr("sklearn_jlntk._spectrum._DENSE", 10)
+    monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._DENSE", 10)
     assert abs(smallest_eigenvalue(H) - by_reduction) < 1e-14
     assert abs(by_reduction - (1e-6 + shift)) < 1e-14
 
@@ -209,7 +209,7 @@ def test_smallest_eigenvalue_of_repeated_rows_is_zero(monkeypatch):
     network, _ = build(np, np.float64, "dense")
     H = infinite_width_ntk(network, rows())
     for dense in (2000, 3):
-        monkeypatch.setattr("sklearn_jlntk._spectrum._DENSE", dense)
+        monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._DENSE", dense)
         assert abs(smallest_eigenvalue(H)) < 1e-14 * np.trace(H)
         assert condition(H) == np.inf
 
@@ -235,8 +235,8 @@ def test_eigenvalues_of_an_operator(monkeypatch):
     Q, _ = np.linalg.qr(rng.normal(size=(400, 400)))
     spectrum = 100.0 * np.arange(1, 401) ** -1.6
     H = (Q * spectrum) @ Q.T
-    monkeypatch.setattr("sklearn_jlntk._spectrum._RANK", 100)
-    monkeypatch.setattr("sklearn_jlntk._spectrum._BASIS", 80)
+    monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._RANK", 100)
+    monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._BASIS", 80)
     smallest, largest = (
         extreme_eigenvalue(aslinearoperator(H), which)
         for which in ("smallest", "largest")

@@ -20,9 +20,9 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_jlntk import NTKKernel, NystroemNTKKernel
-from sklearn_jlntk import _centred_kernel as centred_kernel
-from sklearn_jlntk._array_api import to_host
-from sklearn_jlntk._nystroem import independent_centres
+from sklearn_jlntk._backend.array_api import to_host
+from sklearn_jlntk.kernel_regression import _rows_by_centers as centred_kernel
+from sklearn_jlntk.kernel_regression._conjugate_gradients import independent_centres
 from sklearn_jlntk.kernels import NTK, ntk_kernel
 
 VARIANTS = [

@@ -7,7 +7,7 @@ import pytest
 from assertions import assert_close, assert_same
 from scipy.linalg import hadamard
 
-from sklearn_jlntk._array_api import from_host, to_host
+from sklearn_jlntk._backend.array_api import from_host, to_host
 from sklearn_jlntk.operators import Sparse, make_sketch
 from sklearn_jlntk.operators._random import (
     bernoulli_positions,

@@ -5,7 +5,7 @@ import pytest
 from assertions import assert_close
 from scipy import sparse
 
-from sklearn_jlntk._array_api import from_host, to_host
+from sklearn_jlntk._backend.array_api import from_host, to_host
 from sklearn_jlntk.operators import SKETCHES, Identity, make_sketch, project_rows
 
 N_IN = 150

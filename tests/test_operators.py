@@ -11,7 +11,7 @@ import pytest
 from assertions import assert_close, assert_same
 from scipy.linalg import hadamard
 
-from sklearn_jlntk._array_api import array_namespace, device, from_host, to_host
+from sklearn_jlntk._backend.array_api import array_namespace, device, from_host, to_host
 from sklearn_jlntk.operators import (
     SKETCHES,
     SRHT,

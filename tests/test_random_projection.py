@@ -19,9 +19,9 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-import sklearn_jlntk._jit as jit
+import sklearn_jlntk._backend.jit.dispatch as jit
 from sklearn_jlntk import FJLT
-from sklearn_jlntk._array_api import array_namespace, from_host, to_host
+from sklearn_jlntk._backend.array_api import array_namespace, from_host, to_host
 from sklearn_jlntk.operators import SKETCHES
 
 METHODS = [name for name in SKETCHES if name != "identity"]

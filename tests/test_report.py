@@ -12,8 +12,8 @@ from sklearn_jlntk import (
     JLFactorizedNTKRegressor,
     theory,
 )
-from sklearn_jlntk._report import dependent_rows
 from sklearn_jlntk.diagnostics import NTKMonitor, NTKReport
+from sklearn_jlntk.diagnostics._report import dependent_rows
 
 FACTORIZATIONS = ["dense", "bc", "abc"]
 PARAMETERS = {

@@ -7,7 +7,7 @@ import pytest
 from assertions import assert_same
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_jlntk._threads import map_on_threads, n_threads_for, team
+from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, team
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from sklearn_jlntk import _array_api, _array_network
-from sklearn_jlntk._array_api import with_true_products
-from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk._backend import array_api
+from sklearn_jlntk._backend.array_api import with_true_products
+from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
 
 
 @pytest.fixture
 def matmul(monkeypatch):
     """PyTorch's settings of products on CUDA, tensors of the CPU passing for such."""
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(_array_api, "_is_on_cuda", lambda tensor: True)
+    monkeypatch.setattr(array_api, "_is_on_cuda", lambda tensor: True)
     settings = torch.backends.cuda.matmul
     before = settings.fp32_precision
     yield settings
@@ -37,13 +37,13 @@ def test_network_switches_tf32_off_and_on_again(matmul, monkeypatch):
     import torch
 
     network, B, F = draw(torch)
-    seen, readout = [], _array_network.readout
+    seen, readout = [], _pass_arrays.readout
 
     def note(*args):
         seen.append(matmul.fp32_precision)
         return readout(*args)
 
-    monkeypatch.setattr(_array_network, "readout", note)
+    monkeypatch.setattr(_pass_arrays, "readout", note)
     matmul.fp32_precision = "tf32"
     network.outputs(B, F)
     assert seen == ["ieee"]

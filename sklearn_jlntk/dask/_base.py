@@ -10,13 +10,18 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_jlntk._array_api import prototype
-from sklearn_jlntk._factorized_estimator import FactorizedEstimator
-from sklearn_jlntk._training import EarlyStopping, Extent, Start, split_indices
+from sklearn_jlntk._backend.array_api import prototype
 from sklearn_jlntk._validation import unchanged_on_error
 from sklearn_jlntk.dask import _samples
 from sklearn_jlntk.dask._cluster import Cluster, connected, import_dask
 from sklearn_jlntk.dask._tables import check_columns, dask_table, host_table, is_dask
+from sklearn_jlntk.neural_network._factorized_estimator import FactorizedEstimator
+from sklearn_jlntk.neural_network._training import (
+    EarlyStopping,
+    Extent,
+    Start,
+    split_indices,
+)
 from sklearn_jlntk.operators import Identity
 
 __all__ = ["DaskEstimator"]

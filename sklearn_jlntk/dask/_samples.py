@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
-from sklearn_jlntk._training import Samples, squared_error
 from sklearn_jlntk._validation import normalize_rows
+from sklearn_jlntk.neural_network._training import Samples, squared_error
 
 __all__ = [
     "Plan",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from sklearn_jlntk._array_api import (
+from sklearn_jlntk._backend.array_api import (
     array_namespace,
     device,
     from_host,

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_jlntk._array_api import array_namespace, device, from_host, numbers_at_once
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    device,
+    from_host,
+    numbers_at_once,
+)
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import (
     draw_signs,

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass
 
-from sklearn_jlntk._array_api import array_namespace, from_host, prototype, to_host
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    from_host,
+    prototype,
+    to_host,
+)
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import random_streams
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import log
 
-from sklearn_jlntk._array_api import array_namespace
+from sklearn_jlntk._backend.array_api import array_namespace
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import (
     bernoulli_positions,

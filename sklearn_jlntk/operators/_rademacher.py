@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sklearn_jlntk._array_api import array_namespace, device, to_host
+from sklearn_jlntk._backend.array_api import array_namespace, device, to_host
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import draw_signs, random_streams
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_jlntk._array_api import from_host
+from sklearn_jlntk._backend.array_api import from_host
 
 
 def random_streams(rng, n_streams):

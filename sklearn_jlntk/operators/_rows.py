@@ -2,14 +2,14 @@
 
 from scipy import sparse
 
-from sklearn_jlntk import _cuda, _jit
-from sklearn_jlntk._array_api import (
+from sklearn_jlntk._backend import cuda, jit
+from sklearn_jlntk._backend.array_api import (
     array_namespace,
     device,
     is_numpy_namespace,
     numbers_at_once,
 )
-from sklearn_jlntk._blocks import smaller_when_full
+from sklearn_jlntk._backend.memory import smaller_when_full
 from sklearn_jlntk.operators._block_hadamard import BlockHadamard
 
 # Where rows are long, so few at a time that a transform lays them out as the rows they
@@ -54,7 +54,7 @@ def project_rows(operator, X):
             f"(n_samples, {n_in})."
         )
     if isinstance(operator, BlockHadamard):
-        for compiled in (_jit, _cuda):
+        for compiled in (jit, cuda):
             if compiled.has_row_sketch(X, operator.block_signs):
                 return compiled.sketch_rows(
                     X, operator.input_signs, operator.block_signs, operator.positions
@@ -72,7 +72,7 @@ def shows_non_finite(operator, X):
     In the compiled sketch every entry of a row is added to every number, and nothing warns
     of it. X may be anything that a user passes as rows.
     """
-    return isinstance(operator, BlockHadamard) and _jit.has_row_sketch(
+    return isinstance(operator, BlockHadamard) and jit.has_row_sketch(
         X, operator.block_signs
     )
 

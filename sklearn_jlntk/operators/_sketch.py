@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from sklearn_jlntk._array_api import prototype
+from sklearn_jlntk._backend.array_api import prototype
 from sklearn_jlntk.operators._block_hadamard import BlockHadamard
 from sklearn_jlntk.operators._dense import Dense
 from sklearn_jlntk.operators._fast_jl import FastJL

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from sklearn_jlntk._array_api import (
+from sklearn_jlntk._backend.array_api import (
     array_namespace,
     device,
     from_host,

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import hadamard
 
-from sklearn_jlntk._array_api import array_namespace, device
+from sklearn_jlntk._backend.array_api import array_namespace, device
 
 # Below so many columns a matrix product has too little to do for each small factor;
 # the columns are laid out as rows then. Measured on NumPy: 2 to 4 times faster at 4.

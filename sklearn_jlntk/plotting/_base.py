@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_jlntk._array_api import to_host
+from sklearn_jlntk._backend.array_api import to_host
 
 __all__ = ["REFERENCE", "STYLES", "Display", "descending_eigenvalues"]
 

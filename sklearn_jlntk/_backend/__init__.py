@@ -1,0 +1,1 @@
+"""What the mathematics runs on: array libraries, threads, memory, compiled code."""

@@ -1,0 +1,120 @@
+"""Compilation of the sources for one set of constants, and launches."""
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from sklearn_jlntk._backend.array_api import array_namespace
+
+__all__ = ["Kernels", "n_parts"]
+
+# Numbers of a block that a thread holds, by the bytes of a number: with those that it
+# takes in and gives out, they fill two thirds of the registers that a thread can have.
+_HELD = {4: 32, 8: 16}
+# Fewest threads that share a block, so that their reads make up whole sectors of memory,
+# and fewest of a thread block.
+_FEWEST_LANES, _FEWEST_THREADS = 8, 128
+# Thread blocks that fill any card; beyond them, work is not cut up further.
+_ENOUGH_THREAD_BLOCKS = 2**11
+
+
+def n_parts(thread_blocks, n_items, *, fewest=1):
+    """Items of a part and number of parts, so that thread blocks times parts are enough.
+
+    Sizes alone decide, so that sums over parts come out the same on every card.
+    """
+    wanted = max(1, _ENOUGH_THREAD_BLOCKS // thread_blocks)
+    items_a_part = max(fewest, -(-n_items // wanted))
+    return items_a_part, -(-n_items // items_a_part)
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Functions of a source file compiled with its constants.
+
+    Parameters
+    ----------
+    source : str
+        Name of the file in this folder.
+    itemsize : int
+        Bytes of a number, 4 or 8.
+    length, held : int, default=0
+        Coordinates of a block, and those that a thread holds.
+    """
+
+    source: str
+    itemsize: int
+    length: int = 0
+    held: int = 0
+
+    @classmethod
+    def of_gates(cls, itemsize):
+        """Kernels of gates.cu."""
+        return cls("gates.cu", itemsize)
+
+    @classmethod
+    def of_blocks(cls, itemsize, length):
+        """Kernels of block_hadamard.cu for blocks of a length."""
+        held = min(_HELD[itemsize], length // _FEWEST_LANES)
+        return cls("block_hadamard.cu", itemsize, length, held)
+
+    @property
+    def lanes(self):
+        """Threads that share a sample."""
+        return self.length // self.held
+
+    @property
+    def threads(self):
+        """Threads of a block."""
+        return max(self.lanes, _FEWEST_THREADS)
+
+    @property
+    def warps_a_sample(self):
+        """Warps that share a sample."""
+        return max(1, self.lanes // 32)
+
+    def thread_blocks(self, n_samples):
+        """Thread blocks for all samples."""
+        return -(-n_samples * self.lanes // self.threads)
+
+    @property
+    def options(self):
+        """Options of the compiler."""
+        number = {4: "float", 8: "double"}[self.itemsize]
+        options = ["-std=c++17", f"-DNUMBER={number}"]
+        if self.length:
+            options += [f"-DLENGTH={self.length}", f"-DHELD={self.held}"]
+        return tuple(options)
+
+    def packed(self, signs, n_blocks):
+        """Words of the bits of int8 signs, as the kernels read them."""
+        xp = array_namespace(signs)
+        signs = xp.ascontiguousarray(xp.reshape(signs, (-1,)))
+        words = xp.empty((n_blocks * self.lanes,), dtype=xp.uint32)
+        grid = (-(-words.size // _FEWEST_THREADS), 1)
+        self.launch(
+            "pack_signs", grid, _FEWEST_THREADS, signs, signs.size, words.size, words
+        )
+        return words
+
+    def launch(self, name, grid, threads, *args):
+        """Run a kernel; Python's numbers become the 64-bit ones that they all take."""
+        typed = [
+            {int: np.int64, float: np.float64}.get(type(arg), lambda arg: arg)(arg)
+            for arg in args
+        ]
+        _compiled(self).get_function(name)(grid, (threads,), tuple(typed))
+
+    def text(self):
+        """The source."""
+        return (files(__package__) / self.source).read_text("utf-8")
+
+
+@cache
+def _compiled(kernels):
+    """CuPy's module of the kernels, compiled at the first launch on each card."""
+    import cupy
+
+    return cupy.RawModule(code=kernels.text(), options=kernels.options)

@@ -1,0 +1,204 @@
+"""Vector instructions between pre-activations and outputs: gates, readout, and back.
+
+Groups of rows are those of `_vectors`; here each row is a neuron's. Its readout is a number
+for each output, its gates are a bit for each lane.
+"""
+
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from sklearn_jlntk._backend.jit._vectors import on_group
+
+
+def _neurons(group):
+    """Pre-activations of a group of neurons, their signs, and their readout."""
+    rows, start, step, signs, readout, first, one, *_ = group.arguments
+    neurons = group.places(first, one)
+    transformed = group.butterflies(
+        [group.load(rows, place) for place in group.places(start, step)]
+    )
+    for row, at in zip(transformed, neurons, strict=True):
+        sign = group.repeat(signs, at)
+        yield group.multiply(row, sign), sign, group.repeat(readout, at)
+
+
+def _read_out_group(group):
+    *_, one, outputs, _ = group.arguments
+    zero = ir.Constant(one.type, 0)
+    u = group.load(outputs, zero)
+    for x, _, v in _neurons(group):
+        u = group.add(u, group.multiply(v, group.through(group.opens(x), x)))
+    group.store(outputs, zero, u)
+
+
+def _activate_group(group):
+    rows_, start, step, *_, one, outputs, _ = group.arguments
+    zero = ir.Constant(one.type, 0)
+    u, back = group.load(outputs, zero), []
+    for x, sign, v in _neurons(group):
+        gates = group.opens(x)
+        u = group.add(u, group.multiply(v, group.through(gates, x)))
+        back.append(group.through(gates, group.multiply(sign, v)))
+    group.store(outputs, zero, u)
+    places = group.places(start, step)
+    for place, row in zip(places, group.butterflies(back), strict=True):
+        group.store(rows_, place, row)
+
+
+def _add_readout(group, rows):
+    """Readout times rows, added to the vectors of the outputs."""
+    readout, first, step, *_, u, column, pitch, _, _ = group.arguments[-11:]
+    places = group.places(first, step)
+    with group.each_output() as i:
+        at = group.advance(column, i, pitch)
+        total = group.load(u, at)
+        for row, place in zip(rows, places, strict=True):
+            v = group.repeat(readout, group.advance(place, i))
+            total = group.add(total, group.multiply(v, row))
+        group.store(u, at, total)
+
+
+def _mixed(group):
+    """Rows of readout times the vectors of the outputs."""
+    readout, first, step, *_, s, column, pitch, _, _ = group.arguments[-11:]
+    places = group.places(first, step)
+    rows = [group.variable() for _ in places]
+    with group.each_output() as i:
+        cotangent = group.load(s, group.advance(column, i, pitch))
+        for row, place in zip(rows, places, strict=True):
+            v = group.repeat(readout, group.advance(place, i))
+            group.add_to(row, group.multiply(v, cotangent))
+    return [group.value(row) for row in rows]
+
+
+def _close(group, rows):
+    """Positive part of rows, the bits of their gates being kept."""
+    gates, gate, pitch = group.arguments[-8:-5]
+    for row, at in zip(rows, group.places(gate, pitch), strict=True):
+        is_open = group.opens(row)
+        group.store_gates(gates, at, is_open)
+        yield group.through(is_open, row)
+
+
+def _gated(group, rows):
+    """Rows where the gates that were kept are open, else zero."""
+    gates, gate, pitch = group.arguments[-8:-5]
+    for row, at in zip(rows, group.places(gate, pitch), strict=True):
+        yield group.through(group.load_gates(gates, at), row)
+
+
+def _rows_at(group):
+    """The rows' array and their places."""
+    rows, start, step = group.arguments[-14:-11]
+    return rows, group.places(start, step)
+
+
+def _close_group(group):
+    rows, places = _rows_at(group)
+    loaded = [group.load(rows, place) for place in places]
+    _add_readout(group, list(_close(group, loaded)))
+
+
+def _read_group(group):
+    rows, places = _rows_at(group)
+    loaded = [group.load(rows, place) for place in places]
+    _add_readout(group, list(_gated(group, loaded)))
+
+
+def _open_group(group):
+    rows, places = _rows_at(group)
+    for place, row in zip(places, _gated(group, _mixed(group)), strict=True):
+        group.store(rows, place, row)
+
+
+def _signed(group, rows):
+    """Rows times the signs of their neurons."""
+    signs, neuron, one = group.arguments[:3]
+    places = group.places(neuron, one)
+    return [
+        group.multiply(row, group.repeat(signs, at))
+        for row, at in zip(rows, places, strict=True)
+    ]
+
+
+def _close_neurons(group):
+    rows, places = _rows_at(group)
+    loaded = [group.load(rows, place) for place in places]
+    activations = _signed(group, group.butterflies(loaded))
+    _add_readout(group, list(_close(group, activations)))
+
+
+def _open_neurons(group):
+    rows, places = _rows_at(group)
+    back = _signed(group, _gated(group, _mixed(group)))
+    for place, row in zip(places, group.butterflies(back), strict=True):
+        group.store(rows, place, row)
+
+
+@intrinsic(prefer_literal=True)
+def read_out_group(
+    typingctx, rows, start, step, signs, readout, neuron, one, outputs, n_rows
+):
+    """The first half of `activate_group`: readout times max(p, 0), added to `outputs`."""
+    return on_group(
+        _read_out_group,
+        *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
+    )
+
+
+@intrinsic(prefer_literal=True)
+def activate_group(
+    typingctx, rows, start, step, signs, readout, neuron, one, outputs, n_rows
+):
+    """Transform of a group to pre-activations, through the gates, and transform back.
+
+    Signs times the transformed rows are the pre-activations p of successive neurons. The
+    readout v times max(p, 0) is added to `outputs`, and signs times v [p > 0] transformed
+    once more take the place of the rows.
+    """
+    return on_group(
+        _activate_group,
+        *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
+    )
+
+
+def _on_tile(build):
+    """Intrinsic on a group of neurons, at one vector of samples.
+
+    `rows`, `gates` and `x` are an array, the place of the first row, of the bits of its
+    gates or of the vector of the first output, and the distance to the next; so is
+    `readout`, whose numbers for the outputs of a neuron follow one another.
+    """
+
+    @intrinsic(prefer_literal=True)
+    def on_tile(typingctx, rows, readout, gates, x, n_outputs, n_rows):
+        return on_group(build, rows, readout, gates, x, n_outputs, n_rows)
+
+    return on_tile
+
+
+# Gates p > 0 of rows p are kept, and readout times max(p, 0) is added to the vectors.
+close_group = _on_tile(_close_group)
+# Readout times the rows where their gates are open is added to the vectors.
+read_group = _on_tile(_read_group)
+# Rows from readout times the vectors where their gates are open, else zero.
+open_group = _on_tile(_open_group)
+
+
+def _on_neurons(build):
+    """Intrinsic on a group of neurons between two transforms; else as `_on_tile`.
+
+    `signs` are an array, the place of the first neuron, and the number 1.
+    """
+
+    @intrinsic(prefer_literal=True)
+    def on_neurons(typingctx, signs, rows, readout, gates, x, n_outputs, n_rows):
+        return on_group(build, signs, rows, readout, gates, x, n_outputs, n_rows)
+
+    return on_neurons
+
+
+# `close_group` of the pre-activations, signs times the transform of the rows.
+close_neurons = _on_neurons(_close_neurons)
+# Transform, in place of the rows, of signs times what `open_group` makes of the vectors.
+open_neurons = _on_neurons(_open_neurons)

@@ -1,0 +1,277 @@
+"""The theorems beside what happened: a monitor of training, a report on a fitted model."""
+
+import math
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.callback import ScoringMonitor
+
+from sklearn_jlntk import theory
+from sklearn_jlntk.diagnostics._drift import KernelDrift
+from sklearn_jlntk.diagnostics._report import NTKReport
+
+__all__ = ["NTKMonitor", "NTKReport"]
+
+
+class NTKMonitor(ScoringMonitor):
+    r"""Callback that follows the tangent kernel H(t) while a network is trained.
+
+    Set it on an estimator by ``set_callbacks``, alone, in a pipeline or under a search
+    with several processes; read it by `get_logs`. The steps are those of an unmonitored
+    training with ``solver="gd"`` to the last bit.
+
+    Parameters
+    ----------
+    every : int or "geometric", default="geometric"
+        Record each so many steps, or at steps that grow by :math:`\sqrt 2` from record
+        to record: 1, 2, 3, 4, 6, 8, 11, 16, ... The start and the last step are always
+        recorded.
+    kernel : bool, default=True
+        Whether to form H(t). Without it a record holds what costs next to nothing: step,
+        loss and movement of B.
+    max_samples : int, default=1000
+        Rows on which H(t) is formed, evenly spaced among those of training where these
+        are more; a `UserWarning` says so.
+
+    See Also
+    --------
+    sklearn_jlntk.plotting.KernelDriftDisplay : Plot of the records.
+    sklearn_jlntk.plotting.TrainingCurveDisplay : Plot of the loss and its bound.
+
+    Notes
+    -----
+    A record of H(t) on n rows costs :math:`O(n^2 m)` operations (:math:`O(n^2 k)` for
+    ABC), a forward pass for the gates, which are kept from the start as bits, and an
+    eigenvalue problem, :math:`O(n^3)`; the first one also the limit kernel's smallest
+    eigenvalue.
+
+    The bound is that of the theorems, which speak of one output, unit weights, no
+    penalty, and all rows. Where the training is another, where rows were left out, where
+    :math:`\lambda_0` is zero or the trained weights are fewer than the rows, it is NaN.
+    With `early_stopping`, records are those of the best weights so far.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_jlntk import JLFactorizedNTKRegressor
+    >>> from sklearn_jlntk.diagnostics import NTKMonitor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> monitor = NTKMonitor(every=10)
+    >>> network = JLFactorizedNTKRegressor(
+    ...     width=256, max_iter=20, tol=None, random_state=0
+    ... ).set_callbacks(monitor)
+    >>> _ = network.fit(X[:50], y[:50])
+    >>> logs = monitor.get_logs()
+    >>> logs["step"].tolist()
+    [0, 10, 20]
+    >>> bool((logs["loss"] <= logs["bound"]).all())
+    True
+    """
+
+    def __init__(self, *, every="geometric", kernel=True, max_samples=1000):
+        if every != "geometric" and not (isinstance(every, Integral) and every >= 1):
+            raise ValueError(
+                f"every={every!r} is no schedule; give a number of steps, 1 or more, or "
+                "'geometric'."
+            )
+        super().__init__(scoring=_record_itself)
+        self.every = every
+        self.kernel = kernel
+        self.max_samples = max_samples
+        self._runs = {}
+
+    def teardown(self, estimator, context):
+        """Forget the kernel at the start of the training that ends.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one that was trained.
+        context : CallbackContext
+            Its task.
+        """
+        self._runs.pop(estimator, None)
+        super().teardown(estimator, context)
+
+    def on_fit_task_end(
+        self,
+        estimator,
+        context,
+        *,
+        X=None,
+        y=None,
+        fitted_estimator=None,
+        metadata=None,
+    ):
+        """Record a step if it is one of the schedule.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The one that is trained.
+        context : CallbackContext
+            Task of the step, or of the fit as a whole.
+        X : {array, CSR} of shape (n_samples, n_features), default=None
+            Rows of the training.
+        y : array of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Its targets.
+        fitted_estimator : estimator, default=None
+            The estimator as of this step.
+        metadata : dict, default=None
+            The sample weights.
+        """
+        if fitted_estimator is None:
+            return
+        step = len(fitted_estimator.loss_curve_) - 1
+        is_step = context.task_name == "step"
+        run = self._runs.get(estimator)
+        records = []
+        if run is None:
+            run = _Run(fitted_estimator, X, metadata, self)
+            self._runs[estimator] = run
+            records.append(run.record_start(fitted_estimator))
+        if step > run.last_step and (not is_step or self._is_due(step)):
+            records.append(run.record(fitted_estimator, step))
+        for record in records:
+            super().on_fit_task_end(
+                estimator, context, X=X, y=y, fitted_estimator=record
+            )
+
+    def __getstate__(self):
+        # A worker process begins its trainings anew.
+        return {**super().__getstate__(), "_runs": {}}
+
+    def _is_due(self, step):
+        """Whether the schedule has this step."""
+        if self.every != "geometric":
+            return step % self.every == 0
+        exponent = round(2 * math.log2(step))
+        return step == round(2 ** (exponent / 2))
+
+    def get_logs(self, select="most_recent"):
+        """Records as a table, one row for each.
+
+        Parameters
+        ----------
+        select : {"all", "most_recent"}, default="most_recent"
+            Whether to return all runs or the last one. A run is a call of the outermost
+            `fit`: a whole search is one.
+
+        Returns
+        -------
+        logs : pandas.DataFrame or list of dict
+            The latter where pandas is not installed. Sorted by `run`, `fit` and `step`:
+
+            - `run`: number of the run, from 0;
+            - `fit`: place of the training among the tasks of its run, a tuple of numbers,
+              for instance candidate and split of a search;
+            - `step`, `loss`: step t, and loss after it;
+            - `weight_movement`: :math:`\\max_r \\lVert B_r(t) - B_r(0) \\rVert`;
+            - `n_rows`: rows that H(t) is formed on;
+            - `lambda_min`, `lambda_max`: extreme eigenvalues of H(t);
+            - `drift`, `cosine`: :math:`\\lVert H(t) - H(0) \\rVert_2`, and cosine of the
+              angle between the two;
+            - `flipped_gates`: share of the gates that are not as at the start;
+            - `neuron_movement`: :math:`\\max_r \\lVert W_r(t) - W_r(0) \\rVert`;
+            - `lambda_0`, `bound`: smallest eigenvalue of the limit kernel, and
+              :math:`(1 - \\eta \\lambda_0 / 2)^t` times the loss at the start.
+
+        Raises
+        ------
+        ValueError
+            If nothing was recorded yet.
+        """
+        runs = super().get_logs(select="all")
+        rows = []
+        for number, run in enumerate(runs):
+            for entry in run.data:
+                is_step = entry["task_name"] == "step"
+                path = entry["parent_task_id_path" if is_step else "task_id_path"]
+                record = {name: entry[name] for name in entry if name not in _TASK}
+                rows.append({"run": number, "fit": path, **record})
+        if select == "most_recent":
+            rows = [row for row in rows if row["run"] == len(runs) - 1]
+        rows.sort(key=lambda row: (row["run"], row["fit"], row["step"]))
+        try:
+            import pandas as pd
+        except ImportError:
+            return rows
+        return pd.DataFrame(rows)
+
+
+# What a log of scikit-learn says of a task beside the record.
+_TASK = {
+    "task_id_path",
+    "parent_task_id_path",
+    "estimator_name",
+    "task_name",
+    "task_id",
+    "sequential_subtasks",
+}
+
+
+def _record_itself(record, X, y):
+    """Scorer of the monitor: what is handed on as a fitted estimator is the record."""
+    return record
+
+
+class _Run:
+    """One monitored training: what it started from, on the rows that are followed."""
+
+    def __init__(self, fitted, X, metadata, monitor):
+        network, self.initial_weights, _ = fitted._model()
+        self.kernel = monitor.kernel
+        self.last_step = 0
+        if not self.kernel:
+            self.drift = KernelDrift(network, self.initial_weights, None)
+            return
+        n_samples, followed = X.shape[0], None
+        if n_samples > monitor.max_samples:
+            warnings.warn(
+                f"NTKMonitor forms H(t) on {monitor.max_samples} of the {n_samples} rows, "
+                "evenly spaced: lambda_min is then above and lambda_max below that of all "
+                "rows, and no bound is recorded. Raise max_samples to take them all.",
+                UserWarning,
+                stacklevel=2,
+            )
+            followed = np.arange(monitor.max_samples) * n_samples // monitor.max_samples
+        features = network.features(fitted._network_rows(X, followed))
+        self.drift = KernelDrift(network, self.initial_weights, features)
+        self.has_bound = (
+            features.shape[1] == n_samples
+            and (metadata or {}).get("sample_weight") is None
+            and fitted.alpha == 0
+            and not fitted.early_stopping
+            and network.n_outputs == 1
+            and fitted.effective_width_ * fitted.n_components_ >= n_samples
+            and self.drift.lambda_0 > 0
+        )
+
+    def record_start(self, fitted):
+        """Record of step 0."""
+        self.initial_loss = fitted.loss_curve_[0]
+        return self._measured(fitted, self.initial_weights, 0)
+
+    def record(self, fitted, step):
+        """Record of a step."""
+        self.last_step = step
+        return self._measured(fitted, fitted._trained_weights(), step)
+
+    def _measured(self, fitted, weights, step):
+        """One record, a dict of numbers."""
+        record = {"step": step, "loss": fitted.loss_curve_[step]}
+        if not self.kernel:
+            return {**record, "weight_movement": self.drift.weight_movement(weights)}
+        bound = float("nan")
+        if self.has_bound:
+            rate = fitted.learning_rate_
+            share = theory.contraction(rate, self.drift.lambda_0, step)
+            bound = share * self.initial_loss
+        return {
+            **record,
+            "n_rows": self.drift.features.shape[1],
+            **self.drift.measure(weights),
+            "lambda_0": self.drift.lambda_0,
+            "bound": bound,
+        }

@@ -1,0 +1,427 @@
+"""Report on a trained network: the theorems' quantities beside the measured ones."""
+
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from sklearn_jlntk import theory
+from sklearn_jlntk._backend.array_api import array_namespace, to_host
+from sklearn_jlntk.diagnostics._drift import KernelDrift
+from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.operators import Identity
+
+__all__ = ["NTKReport", "dependent_rows"]
+
+# Groups of dependent rows that a report names; it counts the others.
+_NAMED_GROUPS = 5
+
+
+@dataclass(frozen=True)
+class NTKReport:
+    r"""What the theorems ask for and promise, and what a trained network did.
+
+    Made by ``diagnose(X, y)`` of a fitted estimator. Printed it is a table, in a notebook
+    an HTML one. The widths and rates of the theorems are sufficient conditions with their
+    hidden constants taken as 1; that they are not met says nothing about the training.
+
+    Parameters
+    ----------
+    factorization : {"dense", "bc", "abc"}
+        Network.
+    n_samples, n_inputs, n_components, effective_width, width : int
+        Sizes n, d, l, k and m. For the comparison of costs, l and k are also those that
+        the estimator would take where its own network has none.
+    learning_rate : float
+        Step size that was used.
+    delta : float
+        Probability with which the theorems' promises may fail.
+    n_outputs : int
+        Outputs; the theorems speak of one.
+    n_weights : int
+        Trained weights; H(t) has no larger rank.
+    lambda_0, lambda_0_bc : float
+        Smallest eigenvalue of the limit kernel of this network, and of the BC network
+        with the same projected rows; 0.0 where rounding hides it.
+    start, end : dict of str to float
+        H(0) and H(T), gates and movement, under the names of the monitor's records.
+    rank : int
+        Numerical rank of H(T).
+    complexity : float
+        :math:`\sqrt{2 y^T (H^\infty)^{-1} y / n}`, in units of y.
+    initial_residual : float
+        :math:`\lVert y - u(0) \rVert`, in units of y.
+    loss_ratio : ndarray of shape (n_steps + 1,) or None
+        Loss after each step over that at the start; None where the recorded losses are
+        not those of these rows.
+    eps : float
+        Relative rounding of the dtype. The loss is not asked to be below its bound by
+        less than 64 of it, nor below the square of 32 of it times the loss at the start.
+    dependent_rows : tuple of tuple of int
+        Groups of rows that make the limit kernel singular: zero rows, and rows that are
+        equal or parallel as the network sees them.
+    """
+
+    factorization: str
+    n_samples: int
+    n_inputs: int
+    n_components: int
+    effective_width: int
+    width: int
+    learning_rate: float
+    delta: float
+    n_outputs: int
+    n_weights: int
+    lambda_0: float
+    lambda_0_bc: float
+    start: dict
+    end: dict
+    rank: int
+    complexity: float
+    initial_residual: float
+    loss_ratio: object
+    eps: float
+    dependent_rows: tuple
+
+    @property
+    def theorem_width(self):
+        """Number of neurons that the theorem asks for."""
+        return theory.width(self.lambda_0, self.n_samples, **self._case)
+
+    @property
+    def theorem_learning_rate(self):
+        """Learning rate that the theorem asks for."""
+        return theory.learning_rate(self.lambda_0, self.n_samples, **self._case)
+
+    @property
+    def radius(self):
+        """Distance R that, by the lemmas, no neuron may move beyond."""
+        return theory.radius(self.lambda_0, self.n_samples, **self._case)
+
+    @property
+    def movement_bound(self):
+        """Distance that no neuron moves beyond by Corollary 4.1."""
+        return theory.movement(
+            self.lambda_0, self.n_samples, self.width, self.initial_residual
+        )
+
+    @property
+    def bound(self):
+        """Bound on `loss_ratio`, an array like it, or None where there is none.
+
+        Raised to what rounding allows.
+        """
+        if self.reason is not None:
+            return None
+        steps = np.arange(len(self.loss_ratio))
+        bound = theory.contraction(self.learning_rate, self.lambda_0, steps)
+        return np.maximum(bound, (32 * self.eps) ** 2)
+
+    @property
+    def worst_ratio(self):
+        """Largest ratio of the loss to its bound after the start, or None."""
+        if self.bound is None or len(self.bound) < 2:
+            return None
+        return float(np.max(self.loss_ratio[1:] / self.bound[1:]))
+
+    @property
+    def reason(self):
+        """Why the losses are not compared with a bound, or None where they are."""
+        if self.lambda_0 == 0:
+            return f"no rate: lambda_0 is zero to rounding. {self._dependence}"
+        if self.n_weights < self.n_samples:
+            return (
+                f"no rate: {self.n_weights} trained weights are fewer than the "
+                f"{self.n_samples} rows, so that lambda_min(H(t)) = 0 and the loss stalls. "
+                "Increase effective_width or n_components."
+            )
+        if self.n_outputs > 1:
+            return f"no rate: the theorems speak of one output, not {self.n_outputs}."
+        if self.loss_ratio is None:
+            return (
+                "not compared: the recorded losses are not half the squared residuals of "
+                "these rows. They are of other rows, weighted, penalised, or of a training "
+                "that was stopped early."
+            )
+        return None
+
+    @property
+    def verdict(self):
+        """Conditions of the theorem and fate of its bound, in a sentence."""
+        if self.reason is not None:
+            return self.reason
+        is_met = (
+            self.width >= self.theorem_width
+            and self.learning_rate <= self.theorem_learning_rate
+        )
+        condition = f"sufficient condition {'met' if is_met else 'not met'}"
+        if self.worst_ratio is None:
+            return f"{condition}; no step was taken."
+        exceeded = np.flatnonzero(self.loss_ratio > self.bound * (1 + 64 * self.eps))
+        if exceeded.size == 0:
+            outcome = "bound observed to hold at every step"
+        else:
+            outcome = (
+                f"bound observed to be exceeded at {exceeded.size} of "
+                f"{len(self.bound) - 1} steps, first at step {exceeded[0]}"
+            )
+        return f"{condition}; {outcome}, worst ratio {self.worst_ratio:.2g}"
+
+    @property
+    def costs(self):
+        """Trained parameters and operations a step of each network, a dict of tuples."""
+        n, m, d = self.n_samples, self.width, self.n_inputs
+        l, k = self.n_components, self.effective_width
+        sizes = {"n_inputs": d, "n_components": l, "effective_width": k}
+        parameters = {"dense": m * d, "bc": m * l, "abc": k * l}
+        return {
+            name: (count, theory.step_operations(n, m, **sizes, factorization=name))
+            for name, count in parameters.items()
+        }
+
+    @property
+    def _case(self):
+        """Keyword arguments of the theorem that applies."""
+        return {"delta": self.delta, "factorization": self.factorization}
+
+    @property
+    def _dependence(self):
+        """Which rows make the kernel singular, in a sentence."""
+        if not self.dependent_rows:
+            return (
+                "No row is zero, repeated or parallel; n_components may be too small."
+            )
+        groups = [", ".join(map(str, group)) for group in self.dependent_rows]
+        rest = len(groups) - _NAMED_GROUPS
+        named = "; ".join(f"({group})" for group in groups[:_NAMED_GROUPS])
+        more = f" and {rest} more groups" if rest > 0 else ""
+        return f"Zero, repeated or parallel rows: {named}{more}. Remove all but one."
+
+    def table(self):
+        """Lines of the report, grouped.
+
+        Returns
+        -------
+        table : dict of str to list of tuple
+            For each heading, triples of texts: quantity, what was observed, and what it
+            stands beside.
+        """
+        start, end = self.start, self.end
+        kernel = [
+            ("lambda_0, limit kernel", _text(self.lambda_0), ""),
+            ("lambda_min H(0)", _text(start["lambda_min"]), ""),
+            (
+                "lambda_min H(T)",
+                _text(end["lambda_min"]),
+                f"lambda_0 / 2 = {_text(self.lambda_0 / 2)}",
+            ),
+            (
+                "||H(T) - H(0)||",
+                _text(end["drift"]),
+                f"lambda_0 / 4 = {_text(self.lambda_0 / 4)}",
+            ),
+            ("cosine of H(T) and H(0)", f"{end['cosine']:.6f}", ""),
+            (
+                "rank of H(T)",
+                str(self.rank),
+                f"at most {min(self.n_samples, self.n_weights)}",
+            ),
+            ("sqrt(2 y' H^-1 y / n)", _text(self.complexity), "in units of y"),
+        ]
+        if self.factorization == "abc":
+            of_bc = ("lambda_0 of the BC network", _text(self.lambda_0_bc), "")
+            kernel.insert(1, of_bc)
+        radius = f"R = {_text(self.radius)}"
+        corollary = f"Corollary 4.1: {_text(self.movement_bound)}"
+        if self.factorization == "abc":
+            corollary = ""  # it speaks of neurons that move each for itself
+        return {
+            "Kernel": kernel,
+            "Movement": [
+                ("largest of a row of B", _text(end["weight_movement"]), corollary),
+                ("largest of a row of W", _text(end["neuron_movement"]), radius),
+                ("flipped gates", f"{end['flipped_gates']:.3%}", ""),
+            ],
+            "Conditions, constants as 1": [
+                ("width m", str(self.width), f"theorem: {_text(self.theorem_width)}"),
+                (
+                    "learning rate",
+                    _text(self.learning_rate),
+                    f"theorem: {_text(self.theorem_learning_rate)}",
+                ),
+                (
+                    "",
+                    "",
+                    f"divergence: 2 / lambda_max = {_text(2 / start['lambda_max'])}",
+                ),
+            ],
+            "Trained parameters, operations a step": [
+                (name, f"{parameters:,}", f"{operations:.3g}")
+                for name, (parameters, operations) in self.costs.items()
+            ],
+        }
+
+    def __str__(self):
+        table = self.table()
+        rows = [row for lines in table.values() for row in lines]
+        widths = [max(len(row[i]) for row in rows) for i in range(2)]
+        lines = [self._title, ""]
+        for heading, group in table.items():
+            lines.append(heading)
+            lines += [
+                f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c}".rstrip()
+                for a, b, c in group
+            ]
+        return "\n".join([*lines, "", self.verdict])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        """Table for notebooks."""
+        body = []
+        for heading, group in self.table().items():
+            body.append(
+                f'<tr><th colspan="3" scope="rowgroup">{escape(heading)}</th></tr>'
+            )
+            body += [
+                "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+                for row in group
+            ]
+        return (
+            f"<table><caption>{escape(self._title)}</caption>"
+            f"<tbody>{''.join(body)}</tbody></table><p>{escape(self.verdict)}</p>"
+        )
+
+    @property
+    def _title(self):
+        """First line: the network and its sizes."""
+        names = {"dense": "Dense", "bc": "BC", "abc": "ABC"}
+        inner = f"l = {self.n_components}, " if self.factorization != "dense" else ""
+        inner += f"k = {self.effective_width}, " if self.factorization == "abc" else ""
+        return (
+            f"{names[self.factorization]} network on n = {self.n_samples} rows of "
+            f"d = {self.n_inputs} inputs, {inner}m = {self.width}"
+        )
+
+    @classmethod
+    def from_network(
+        cls,
+        network,
+        initial_weights,
+        weights,
+        features,
+        targets,
+        *,
+        residuals,
+        losses,
+        learning_rate,
+        delta,
+        **sizes,
+    ):
+        """Report on a network trained on the rows of the given features.
+
+        Parameters
+        ----------
+        network : FactorizedNetwork
+            Supplies C, A and v.
+        initial_weights, weights : arrays of shape (effective_width, n_components)
+            B(0) and B(T).
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+        targets : array of shape (n_samples,) or (n_samples, n_outputs)
+            Targets, less the intercept.
+        residuals : tuple of array of shape (n_samples,) or (n_samples, n_outputs)
+            Residuals at the start and at the end.
+        losses : list of float or None
+            Recorded loss at the start and after each step; None where it holds more than
+            squared residuals.
+        learning_rate : float
+            Step size that was used.
+        delta : float
+            Probability with which the theorems' promises may fail.
+        **sizes : str or int
+            The parameters `factorization`, `n_inputs`, `n_components`, `effective_width`
+            and `width` of the report.
+
+        Returns
+        -------
+        report : NTKReport
+            Costs one limit kernel, two records of the monitor and three eigenvalue
+            problems.
+        """
+        drift = KernelDrift(network, initial_weights, features)
+        lambda_0_bc = drift.lambda_0
+        if not isinstance(network.hidden_expansion, Identity):
+            m = network.width
+            signs = network.output_signs
+            bc = FactorizedNetwork(
+                network.input_projection, Identity((m, m), None), signs
+            )
+            lambda_0_bc = KernelDrift(bc, None, features).lambda_0
+        norms = [_norm(residual) for residual in residuals]
+        eps = float(array_namespace(features).finfo(features.dtype).eps)
+        return cls(
+            n_samples=features.shape[1],
+            learning_rate=learning_rate,
+            delta=delta,
+            n_outputs=network.n_outputs,
+            n_weights=weights.shape[0] * weights.shape[1],
+            lambda_0=drift.lambda_0,
+            lambda_0_bc=lambda_0_bc,
+            start=drift.measure(initial_weights),
+            end=drift.measure(weights),
+            rank=int(
+                np.linalg.matrix_rank(to_host(drift.kernel(weights)), hermitian=True)
+            ),
+            complexity=theory.generalization_bound(drift.limit_kernel, targets),
+            initial_residual=norms[0],
+            loss_ratio=_loss_ratio(losses, norms, eps),
+            eps=eps,
+            dependent_rows=dependent_rows(to_host(features)),
+            **sizes,
+        )
+
+
+def dependent_rows(features):
+    """Groups of zero, equal or parallel samples of NumPy features (l, n), sorted."""
+    norms = np.linalg.norm(features, axis=0)
+    zeros = tuple(map(int, np.flatnonzero(norms == 0)))
+    units = features / np.where(norms == 0, 1, norms)
+    i, j = np.nonzero(np.triu(units.T @ units > 1 - 1e-3, 1))
+    # Two that are close: the distance tells them apart to rounding, the product does not.
+    tolerance = 8 * np.sqrt(len(features)) * np.finfo(features.dtype).eps
+    equal = np.linalg.norm(units[:, i] - units[:, j], axis=0) <= tolerance
+    edges = coo_array(
+        (np.ones(np.count_nonzero(equal)), (i[equal], j[equal])), (len(norms),) * 2
+    )
+    _, labels = connected_components(edges, directed=False)
+    order = np.argsort(labels, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    found = [tuple(map(int, group)) for group in groups if len(group) > 1]
+    return (*([zeros] if zeros else []), *sorted(found))
+
+
+def _loss_ratio(losses, residual_norms, eps):
+    """Losses over the first, or None where their ends are not half these norms squared."""
+    if losses is None or not losses[0] > 0:
+        return None
+    losses = np.asarray(losses)
+    expected = np.square(residual_norms) / 2
+    # The last loss may be all rounding of residuals that were of the size of the first.
+    rounding = (256 * eps) ** 2 * expected[0]
+    if not np.allclose(losses[[0, -1]], expected, rtol=1e-3, atol=rounding):
+        return None
+    return losses / losses[0]
+
+
+def _norm(residual):
+    """Euclidean norm over samples and outputs."""
+    xp = array_namespace(residual)
+    return float(xp.linalg.vector_norm(xp.reshape(residual, (-1,))))
+
+
+def _text(number):
+    """Three digits of a number."""
+    return f"{number:.3g}"

@@ -1,0 +1,114 @@
+"""Kernel between many rows and a few centres, computed block by block, never stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    from_host,
+    is_numpy_array,
+    to_host,
+)
+from sklearn_jlntk.kernels._matrix import Columns, assemble, multiply, slices
+
+__all__ = ["CentredKernel"]
+
+# Rows that are normalised and projected at a time, where no panel is kept.
+_ROWS = 4096
+# Rows whose kernel with all centres is held at a time: read twice, it stays in cache.
+_CACHE_PANEL, _DEVICE_PANEL = 288, 4096
+# Centres whose kernel with `_ROWS` rows is sketched at a time, and the entries in each
+# column of the sketching matrix.
+_SKETCHED_CENTRES, _ENTRIES = 144, 4
+
+
+@dataclass(frozen=True, eq=False)
+class CentredKernel:
+    r"""Matrix :math:`K_{nM}` between rows and centres, by its products.
+
+    Parameters
+    ----------
+    kernel : object
+        Has the methods ``tile(x, y)`` and ``diagonal(x)``.
+    X : array or CSR of shape (n_samples, n_features)
+        Rows; only blocks of them are touched at a time.
+    columns_of : callable
+        Turns rows to `Columns` as the kernel takes them.
+    centres : Columns
+        The centres.
+
+    Notes
+    -----
+    On one thread: a tile is ten short calls of NumPy, for whose interpreter lock two
+    threads would wait longer than they compute side by side.
+    """
+
+    kernel: object
+    X: object
+    columns_of: Callable
+    centres: Columns
+
+    def product(self, C):  # (M, p) -> (n, p)
+        """Product with columns."""
+
+        blocks = [
+            multiply(self.kernel, C, self.columns_of(self.X[rows, :]), self.centres)
+            for rows in slices(0, self.X.shape[0], _ROWS)
+        ]
+        return array_namespace(C).concat(blocks, axis=0)
+
+    def weighted_gram_product(self, weight, C):  # (n,), host (M, p) -> host (M, p)
+        r"""Product of :math:`K_{nM}^T W K_{nM}` with host columns, in one pass."""
+        columns = from_host(C, weight, weight.dtype)
+        return self._adjoint(
+            lambda rows, panel: weight[rows][:, None] * (panel @ columns)
+        )
+
+    def adjoint_product(self, V):  # (n, p) -> host (M, p)
+        """Product of the transposed matrix with columns."""
+        return self._adjoint(lambda rows, panel: V[rows, :])
+
+    def sketch(self, root, n_rows, rng):  # (n,) -> host (n_rows, M)
+        """Rows scaled by `root` and added up in random groups with random signs.
+
+        Each row is in a few groups. A tall matrix keeps its Gram matrix up to a moderate
+        factor, whatever its rows. Where there are no more rows than groups, each is a
+        group of its own.
+        """
+        n_samples, n_centres = self.X.shape[0], len(self.centres)
+        hashes = _hashes(n_rows, to_host(root), rng)
+        sketch = np.zeros((hashes.shape[0], n_centres))
+
+        for some in slices(0, n_centres, _SKETCHED_CENTRES):
+            for rows in slices(0, n_samples, _ROWS):
+                x = self.columns_of(self.X[rows, :])
+                block = to_host(assemble(self.kernel, x, self.centres[some]))
+                sketch[:, some] += hashes[:, rows] @ block
+        return sketch
+
+    def _adjoint(self, values):
+        """Sum over panels of their transpose times `values(rows, panel)`."""
+        side = _CACHE_PANEL if is_numpy_array(self.centres.norms) else _DEVICE_PANEL
+        total = 0.0
+        for rows in slices(0, self.X.shape[0], side):
+            x = self.columns_of(self.X[rows, :])
+            panel = assemble(self.kernel, x, self.centres)
+            product = to_host(panel.T @ values(rows, panel))
+            total = total + product.astype(np.float64)
+        return total
+
+
+def _hashes(n_rows, scale, rng):  # -> CSC (n_rows, n)
+    """Columns of a few random signs at random places, times `scale`."""
+    n = len(scale)
+    if n <= n_rows:
+        return sparse.diags_array(scale).tocsc()
+    n_entries = min(_ENTRIES, n_rows)
+    places = rng.integers(0, n_rows, size=(n, n_entries), dtype=np.int32)
+    signs = 2 * rng.integers(0, 2, size=(n, n_entries), dtype=np.int8) - 1
+    values = signs * (scale / scale.dtype.type(n_entries**0.5))[:, None]
+    starts = np.arange(0, n * n_entries + 1, n_entries)
+    return sparse.csc_array((values.ravel(), places.ravel(), starts), (n_rows, n))

@@ -1,0 +1,158 @@
+"""Matrices of pairs of columns, computed over tiles that fit in cache.
+
+For one set of columns only the tiles on and above the diagonal are computed, and the
+matrix is exactly symmetric.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    device,
+    is_numpy_namespace,
+    numbers_at_once,
+)
+from sklearn_jlntk._backend.memory import smaller_when_full
+
+__all__ = ["Columns", "as_columns", "assemble", "multiply", "slices"]
+
+# Sides of a tile. On a CPU, the eight or so arrays of a tile stay in cache, and each is
+# small enough that the allocator reuses its memory: at twice the side, deep kernels take
+# twice the time. Elsewhere, large enough to fill a device.
+_CACHE_TILE, _DEVICE_TILE = 144, 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Columns as directions of norm 1 and norms; a zero column has direction zero.
+
+    Parameters
+    ----------
+    directions : array or CSC of shape (n_inputs, n_columns)
+        Unit columns.
+    norms : array of shape (n_columns,)
+        Their norms before.
+    """
+
+    directions: object
+    norms: object
+
+    def __len__(self):
+        return self.norms.shape[0]
+
+    def __getitem__(self, columns):
+        return Columns(self.directions[:, columns], self.norms[columns])
+
+
+def as_columns(features):
+    """`Columns` of an array or CSC (n_inputs, n_columns), safe at any scale."""
+    if sparse.issparse(features):
+        return _sparse_columns(features.tocsc())
+    xp = array_namespace(features)
+    # Scaled by the largest entry first, so that no square over- or underflows.
+    largest = xp.max(xp.abs(features), axis=0)
+    scaled = features / _or_one(largest)
+    norms = xp.linalg.vector_norm(scaled, axis=0)
+    return Columns(scaled / _or_one(norms), largest * norms)
+
+
+def _sparse_columns(features):
+    """`as_columns` for CSC."""
+    counts = np.diff(features.indptr)
+    largest = abs(features).max(axis=0).toarray().reshape(-1)
+    directions = features.copy()
+    directions.data /= np.repeat(_or_one(largest), counts)
+    squares = directions.multiply(directions).sum(axis=0)
+    norms = np.sqrt(np.asarray(squares, dtype=features.dtype).reshape(-1))
+    directions.data /= np.repeat(_or_one(norms), counts)
+    return Columns(directions, largest * norms)
+
+
+def _or_one(divisor):
+    """The positive entries; one in place of zero."""
+    xp = array_namespace(divisor)
+    return xp.where(divisor > 0, divisor, xp.ones_like(divisor))
+
+
+def assemble(kernel, x, y=None):
+    """Kernel matrix between two `Columns`.
+
+    Parameters
+    ----------
+    kernel : object
+        Has the methods ``tile(x, y, n_pairs)``, with the number of pairs of the whole
+        matrix, and ``diagonal(x)``.
+    x, y : Columns
+        None for `y` is `x`; the matrix is then exactly symmetric, and its diagonal is
+        what ``diagonal`` says.
+
+    Returns
+    -------
+    matrix : array of shape (n_x, n_y)
+        In the namespace, on the device and of the dtype of the norms.
+    """
+    xp = array_namespace(x.norms)
+    shape = (len(x), len(x if y is None else y))
+
+    def compute(n_numbers):
+        matrix = xp.empty(shape, dtype=x.norms.dtype, device=device(x.norms))
+        for rows, columns, tile in _tiles(kernel, x, y, n_numbers):
+            matrix[rows, columns] = tile
+            if y is None and rows != columns:
+                matrix[columns, rows] = tile.T
+        return matrix
+
+    return _in_tiles(compute, x)
+
+
+def multiply(kernel, V, x, y=None):
+    """Kernel matrix between `x` and `y` times columns V (n_y, p), never stored whole.
+
+    None for `y` is `x`, of which each pair is then computed once.
+    """
+    xp = array_namespace(V)
+    shape = (len(x), V.shape[1])
+
+    def compute(n_numbers):
+        product = xp.zeros(shape, dtype=V.dtype, device=device(V))
+        for rows, columns, tile in _tiles(kernel, x, y, n_numbers):
+            product[rows, :] += tile @ V[columns, :]
+            if y is None and rows != columns:
+                product[columns, :] += tile.T @ V[rows, :]
+        return product
+
+    return _in_tiles(compute, x)
+
+
+def _in_tiles(compute, x):
+    """What `compute(n_numbers)` gives for tiles of so many numbers as suit the columns."""
+    on_host = is_numpy_namespace(array_namespace(x.norms))
+    side = _CACHE_TILE if on_host else _DEVICE_TILE
+    n_numbers = numbers_at_once(x.norms, side**2)
+    return smaller_when_full(compute, n_numbers, fewest=_CACHE_TILE**2, like=x.norms)
+
+
+def _tiles(kernel, x, y, n_numbers):
+    """Slices of rows and columns with their tile; the upper ones without `y`."""
+    xp, side = array_namespace(x.norms), math.isqrt(n_numbers)
+    others = x if y is None else y
+    n_pairs = len(x) * len(others)
+    for rows in slices(0, len(x), side):
+        first = rows.start if y is None else 0
+        for columns in slices(first, len(others), side):
+            tile = kernel.tile(x[rows], others[columns], n_pairs)
+            if y is None and rows == columns:
+                upper = xp.triu(tile, k=1)
+                eye = xp.eye(tile.shape[0], dtype=tile.dtype, device=device(tile))
+                tile = upper + upper.T + eye * kernel.diagonal(x[rows])
+            yield rows, columns, tile
+
+
+def slices(start, stop, step):
+    """Consecutive slices of a length that make up a range."""
+    for begin in range(start, stop, step):
+        yield slice(begin, min(begin + step, stop))

@@ -1,0 +1,251 @@
+r"""Kernels of ReLU layers between columns, exact down to the smallest angles.
+
+A pair of columns enters as :math:`s = 1 - \cos\theta` and :math:`c = 1 + \cos\theta`,
+both known to a few roundings of themselves: an angle taken from its cosine alone is
+wrong by the square root of a rounding where columns are nearly parallel. Adding a bias
+and passing a ReLU keep that, for neither subtracts close numbers. Norms are carried
+beside the pairs, so that the arithmetic is that of unit vectors whatever their scale.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_jlntk._backend.array_api import array_namespace
+from sklearn_jlntk._backend.jit import has_relu_layers, relu_layers
+
+__all__ = ["ReluKernel", "cosine_and_angle", "one_minus_and_plus_cosine"]
+
+# Pairs with 1 - |cos| below this, by the bytes of a float, get their angle from the
+# difference of the unit columns. Elsewhere the cosine is off by a few roundings eps and
+# the first-layer kernel by eps / (2 pi sin(theta)), less than 4 eps in either dtype.
+_NEAR = {8: 1e-3, 4: 2e-2}
+# Numbers gathered at a time for these pairs.
+_GATHERED = 2**19
+
+
+def cosine_and_angle(x, y):
+    r"""Cosines and :math:`\pi - \theta` of all pairs of two `Columns`, (n_x, n_y)."""
+    rho = _products(x.directions, y.directions)
+    xp = array_namespace(rho)
+    near, s, c = _near_pairs(rho, x.directions, y.directions)
+    if near is not None:
+        rho[near] = xp.clip((c - s) / 2, min=-1.0, max=1.0)
+    angle = xp.asin(rho)
+    angle += math.pi / 2
+    if near is not None:
+        angle[near] = 2 * xp.atan2(xp.sqrt(c), xp.sqrt(s))
+    return rho, angle
+
+
+def one_minus_and_plus_cosine(x, y):
+    """Both numbers s and c of all pairs of two `Columns`, (n_x, n_y)."""
+    rho = _products(x.directions, y.directions)
+    s, c = 1 - rho, 1 + rho
+    near, s_near, c_near = _near_pairs(rho, x.directions, y.directions)
+    if near is not None:
+        s[near], c[near] = s_near, c_near
+    return s, c
+
+
+def _products(U, V):  # (l, n_x), (l, n_y) -> (n_x, n_y)
+    """Inner products of columns, dense."""
+    products = U.T @ V
+    return products.toarray() if sparse.issparse(products) else products
+
+
+def _near_pairs(rho, U, V):
+    """Mask of the nearly parallel pairs and their s and c in order; None without any.
+
+    From u - v and u + v, whose entries are exact where they are small.
+    """
+    xp = array_namespace(rho)
+    near = xp.abs(rho) > 1 - _NEAR[xp.finfo(rho.dtype).bits // 8]
+    if not bool(xp.any(near)):
+        return None, None, None
+    i, j = xp.nonzero(near)
+    n_pairs, step = i.shape[0], max(1, _GATHERED // U.shape[0])
+    chunks = []
+    for start in range(0, n_pairs, step):
+        chunk = slice(start, min(start + step, n_pairs))
+        u, v = _take(U, i[chunk]), _take(V, j[chunk])
+        chunks.append((_half_squares(u - v), _half_squares(u + v)))
+    s, c = (xp.concat(parts) for parts in zip(*chunks, strict=True))
+    return near, s, c
+
+
+def _take(U, indices):
+    """Columns of an array or CSC, repetition allowed."""
+    if sparse.issparse(U):
+        return U[:, indices]
+    return array_namespace(U).take(U, indices, axis=1)
+
+
+def _half_squares(V):  # (l, p) -> (p,)
+    """Half the squared norm of each column."""
+    if sparse.issparse(V):
+        return np.asarray(V.multiply(V).sum(axis=0)).reshape(-1) / 2
+    return array_namespace(V).sum(V * V, axis=0) / 2
+
+
+@dataclass(frozen=True)
+class ReluKernel:
+    r"""Kernel of a ReLU network of infinite width with a number of hidden layers.
+
+    Parameters
+    ----------
+    depth : int
+        Number of hidden layers.
+    bias : float
+        Standard deviation of the biases, those of the readout included.
+    kind : {"first", "all", "nngp"}
+        Tangent kernel where only the weights of the first layer are trained, tangent
+        kernel where all weights and biases are, or covariance of the output.
+
+    Notes
+    -----
+    With :math:`\rho = \cos\theta` the correlation of the pre-activations at two inputs,
+    a layer maps it to :math:`\kappa_1 = (\sin\theta + (\pi - \theta)\cos\theta)/\pi`
+    and halves the squared norms; the share of gates open at both, among those open at
+    one, is :math:`\kappa_0 = 1 - \theta / \pi`. A bias :math:`\beta` appends a
+    coordinate to the vectors behind the correlation, whose norm r becomes
+    :math:`\sqrt{r^2 + \beta^2}`.
+    """
+
+    depth: int
+    bias: float
+    kind: str
+
+    def tile(self, x, y, n_pairs):  # -> (n_x, n_y)
+        """Kernel of all pairs of two `Columns`, a tile of a matrix of `n_pairs`."""
+        # Where one arc sine is all there is, NumPy's is as fast.
+        if not self._is_arc_sine() and has_relu_layers(x.norms, n_pairs):
+            return self._compiled_tile(x, y)
+        tile = self._unit_tile(x, y)
+        tile *= self.scales(x)[:, None]
+        tile *= self.scales(y)[None, :]
+        return tile
+
+    def diagonal(self, x):  # -> (n,)
+        """Kernel of each column with itself."""
+        square = x.norms * x.norms
+        if self.kind == "first":
+            return square / 2**self.depth
+        tangent = square = square + self.bias**2
+        for _ in range(self.depth):
+            square = square / 2 + self.bias**2
+            tangent = square + tangent / 2
+        return square if self.kind == "nngp" else tangent
+
+    def scales(self, x):
+        """Factor of each column in front of the arithmetic of unit vectors."""
+        if self.kind == "first":
+            return x.norms / 2 ** (self.depth / 2)
+        return self._norms(x)[-1]
+
+    def rays(self, x):
+        """Shares (a, b) of signal and bias in the norm at each layer, a^2 + b^2 = 1."""
+        xp = array_namespace(x.norms)
+        if self.bias == 0:
+            return [(xp.ones_like(x.norms), xp.zeros_like(x.norms))] * (self.depth + 1)
+        norms = self._norms(x)
+        signals = [x.norms, *(r / 2**0.5 for r in norms[:-1])]
+        return [(a / r, self.bias / r) for a, r in zip(signals, norms, strict=True)]
+
+    def _norms(self, x):
+        """Norm of the pre-activations of each layer, biases and readout included."""
+        xp = array_namespace(x.norms)
+        bias = xp.full_like(x.norms, self.bias)
+        norms = [xp.hypot(x.norms, bias)]
+        for _ in range(self.depth):
+            norms.append(xp.hypot(norms[-1] / 2**0.5, bias))
+        return norms
+
+    def _is_arc_sine(self):
+        """Whether the kernel of unit columns is a product with one angle."""
+        return self.kind == "first" and self.depth == 1 and self.bias == 0
+
+    def _compiled_tile(self, x, y):
+        """`tile` on NumPy, in one pass over the pairs."""
+        s, c = one_minus_and_plus_cosine(x, y)
+        return relu_layers(
+            *(s, c, self.rays(x), self.rays(y), self.scales(x), self.scales(y)),
+            *(self.kind, self.bias > 0),
+        )
+
+    def _unit_tile(self, x, y):
+        """Kernel of all pairs before it is scaled."""
+        if self._is_arc_sine():
+            tile, angle = cosine_and_angle(x, y)
+            tile *= angle
+            tile *= 1 / math.pi
+            return tile
+        s, c = one_minus_and_plus_cosine(x, y)
+        layers = self._layers(s, c, x, y)
+        if self.kind == "first":
+            return self._first((c - s) / 2, layers)
+        if self.kind == "all":
+            return self._all(layers, x, y)
+        return deque(layers, maxlen=1).pop()[0]
+
+    def _first(self, products, layers):
+        """Products of the inputs times the gates open at both, layer by layer."""
+        for _, gates in islice(layers, self.depth):
+            products *= gates
+        return products
+
+    def _all(self, layers, x, y):
+        """Correlation plus what the layers below pass on, layer by layer."""
+        tangent, gates = next(layers)
+        rays = zip(self.rays(x), self.rays(y), strict=True)
+        for (a_x, _), (a_y, _) in islice(rays, 1, None):
+            tangent *= gates
+            tangent *= a_x[:, None]
+            tangent *= a_y[None, :]
+            rho, gates = next(layers)
+            tangent += rho
+        return tangent
+
+    def _layers(self, s, c, x, y):
+        """Correlation and share of open gates, layer by layer; no gates at the end."""
+        xp = array_namespace(s)
+        ray, *rays = zip(self.rays(x), self.rays(y), strict=True)
+        if self.bias:
+            _append_bias(c, *ray, sign=1)
+            _append_bias(s, *ray, sign=-1)
+        for ray in rays:
+            sine, rho = xp.sqrt(s * c), (c - s) / 2
+            share = xp.atan2(sine, rho)
+            share *= 1 / math.pi
+            sine *= 1 / math.pi
+            # 1 - kappa_1: what is subtracted is theta^3 / (3 pi) beside theta^2 / 2.
+            sine -= share * rho
+            s = s - sine
+            yield rho, 1 - share
+            s = xp.clip(s, min=0.0)
+            if self.bias:
+                _append_bias(s, *ray, sign=-1)
+            c = 2 - s
+        yield (c - s) / 2, None
+
+
+def _append_bias(s, ray_x, ray_y, sign):
+    r"""Turn s of unit u and v to that of (a_x u, b_x) and (a_y v, b_y), in place.
+
+    That is :math:`a_x a_y s + 1 - \cos(\psi_x - \psi_y)` with :math:`(a, b) =
+    (\cos\psi, \sin\psi)`; c, with sign 1, has the sum of the angles.
+    """
+    (a_x, b_x), (a_y, b_y) = ray_x, ray_y
+    xp = array_namespace(s)
+    x, y = xp.atan2(b_x, a_x) / 2, xp.atan2(b_y, a_y) / 2
+    left = xp.stack([xp.sin(x), sign * xp.cos(x)], axis=1)
+    half = left @ xp.stack([xp.cos(y), xp.sin(y)])
+    half *= half
+    half *= 2.0
+    s *= a_x[:, None]
+    s *= a_y[None, :]
+    s += half
