@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sklearn_jlntk._validation import normalize_rows
+from sklearn_jlntk._validation import RowNorm
 from sklearn_jlntk.kernel_regression._conjugate_gradients import (
     independent_centres,
     solve_on_centres,
@@ -33,7 +33,7 @@ def draw_rows(tails, n, d, rng):
     X = rng.normal(size=(n, d))
     if tails == "heavy":
         X *= rng.standard_t(1.5, size=(n, 1))
-    return normalize_rows(X, "bias")
+    return RowNorm.of(X).scaling("bias").apply(X)
 
 
 def stand_ins(K, drawn, root, matrix, rng):

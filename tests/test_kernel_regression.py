@@ -82,11 +82,11 @@ def test_prediction_is_kernel_ridge_regression(options, weighted, n_outputs):
 @pytest.mark.parametrize("normalize", ["bias", "bias-unit", "unit", None])
 def test_rows_are_normalised_first(normalize):
     X, y, _, X_test = problem()
-    d = X.shape[1]
+    c = np.sqrt(np.mean(np.sum(X**2, axis=1)))
 
     def rows(X):
         if str(normalize).startswith("bias"):
-            X = np.hstack([X, np.full((len(X), 1), np.sqrt(d))]) / np.sqrt(2 * d)
+            X = np.hstack([X, np.full((len(X), 1), c)]) / (c * np.sqrt(2))
         if str(normalize).endswith("unit"):
             X = X / np.linalg.norm(X, axis=1, keepdims=True)
         return X

@@ -43,7 +43,7 @@ DOORS = {
 }
 OPTIONAL = {"cupy", "cupyx", "torch", "matplotlib", "dask", "distributed", "pandas"}
 # Libraries whose private names are used, each by one module.
-PRIVATE_DOORS = {"sklearn": "_validation", "cupy": "array_api"}
+PRIVATE_DOORS = {"sklearn": "_checks", "cupy": "array_api"}
 PUBLIC_DESPITE_UNDERSCORE = {"sklearn.base._fit_context"}
 
 MAX_LINES = 450

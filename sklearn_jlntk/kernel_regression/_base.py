@@ -2,6 +2,7 @@
 
 from numbers import Integral, Real
 
+import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -11,14 +12,16 @@ from sklearn_jlntk._backend.array_api import at_hand, host_or_cuda, to_host
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
     Interval,
+    RowNorm,
     StrOptions,
     check_same_namespace,
-    normalize_rows,
+    has_constant,
+    row_hashes,
     validate_rows,
 )
 from sklearn_jlntk.kernels._matrix import as_columns, assemble
 from sklearn_jlntk.kernels._relu import ReluKernel
-from sklearn_jlntk.network._draw import draw_network, resolve_sizes
+from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
 from sklearn_jlntk.ntk import infinite_width_kernel
 from sklearn_jlntk.operators import SKETCHES, project_rows
 
@@ -87,8 +90,15 @@ class KernelEstimator(BaseEstimator):
         for name in [n for n in vars(self) if n.endswith("_")]:
             delattr(self, name)
 
-    def _draw(self, X, n_samples, output_shape, like):
-        """Draw what the factorisation needs, and settle the kernel function."""
+    def _scale_rows(self, X, sample_weight=None):
+        """Settle how rows are scaled, by the norms of these."""
+        self.row_scaling_ = RowNorm.of(X, sample_weight).scaling(self.normalize)
+
+    def _draw(self, X, output_shape, like):
+        """Draw what the factorisation needs, and settle the kernel function.
+
+        X are the training rows that count, without repetition.
+        """
         self._kernel_ = ReluKernel(self.depth, float(self.bias), self.train)
         if self.factorization is None:
             return
@@ -99,9 +109,14 @@ class KernelEstimator(BaseEstimator):
                 f"bias={self.bias} were given. Use depth=1, train='first' and bias=0, or "
                 "factorization='bc'."
             )
-        n_inputs = normalize_rows(X[:1, :], self.normalize).shape[1]
-        sizes = resolve_sizes(self, n_inputs, n_samples)
-        network, _ = draw_network(self, sizes, output_shape, like=like)
+        n_inputs = X.shape[1] + has_constant(self.normalize)
+        architecture = Architecture.of(self)
+        sizes = resolve_sizes(
+            architecture, n_inputs, X.shape[0], lambda: len(np.unique(row_hashes(X)))
+        )
+        network, _ = draw_network(
+            architecture, sizes, output_shape, like=like, random_state=self.random_state
+        )
         self.input_projection_ = network.input_projection
         if self.factorization == "abc":
             self.hidden_expansion_ = network.hidden_expansion
@@ -123,7 +138,7 @@ class KernelEstimator(BaseEstimator):
     def _columns(self, X):
         """Rows turned to columns as the kernel takes them, where to compute."""
         device = at_hand(self.device)
-        rows = normalize_rows(host_or_cuda(X, device), self.normalize)
+        rows = self.row_scaling_.apply(host_or_cuda(X, device))
         if self.factorization is None:
             return as_columns(rows.T)
         C = self.input_projection_

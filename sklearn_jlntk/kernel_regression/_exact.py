@@ -186,16 +186,15 @@ class NTKKernel(
             self._forget()
             if y is None:
                 self.X_fit_ = X = validate_rows(self, X, reset=True)
-                self._draw(X, X.shape[0], (), prototype(self._dense_like()))
+                self._scale_rows(X)
+                self._draw(X, (), prototype(self._dense_like()))
                 return self
             X, y, weight = validate_rows_and_targets(self, X, y, sample_weight)
+            y = array_namespace(y).astype(y, X.dtype, copy=False)
+            self._scale_rows(X, weight)
             alphas = self._candidates()
-            n_samples = X.shape[0]
-            if weight is not None:
-                # Sizes see the sum of the weights: a weight of two is a repeated row.
-                n_samples = round(float(array_namespace(weight).sum(weight)))
             self.X_fit_, y, weight, scatter = merge_repeated(X, y, weight)
-            self._draw(self.X_fit_, n_samples, y.shape[1:], prototype(y))
+            self._draw(self.X_fit_, y.shape[1:], prototype(y))
             self._fit_targets(y, weight, alphas, scatter)
         return self
 

@@ -225,11 +225,12 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             self._forget()
             X, y, weight = validate_rows_and_targets(self, X, y, sample_weight)
             xp = array_namespace(y)
-            n_samples = X.shape[0]
+            y = xp.astype(y, X.dtype, copy=False)
+            self._scale_rows(X, weight)
+            weighted = X
             if weight is not None:
-                # Sizes see the sum of the weights: a weight of two is a repeated row.
-                n_samples = round(float(xp.sum(weight)))
-            self._draw(X, n_samples, y.shape[1:], prototype(y))
+                weighted = take_rows(X, np.flatnonzero(to_host(weight)))
+            self._draw(weighted, y.shape[1:], prototype(y))
             # The first four seeds are those of C, A, v and B.
             seeds = check_random_state(self.random_state).randint(2**31 - 1, size=5)
             rng = np.random.default_rng(seeds[4])

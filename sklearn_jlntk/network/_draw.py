@@ -11,13 +11,30 @@ from sklearn_jlntk._backend.array_api import from_host
 from sklearn_jlntk.network._network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch
 
-__all__ = ["Sizes", "draw_network", "resolve_sizes"]
+__all__ = ["Architecture", "Sizes", "draw_network", "resolve_sizes"]
 
 # Distortion for which "auto" keeps enough components. Coarse, for the kernel averages over
 # pairs what the lemma promises for each.
 _DISTORTION = 0.5
 # Fewest rows of B that "auto" takes: the ABC kernel is off by about 1 / sqrt(k).
 _LEAST_EFFECTIVE_WIDTH = 256
+
+
+class Architecture(NamedTuple):
+    """What a user says of a network's form; the parameters of the estimators."""
+
+    factorization: str | None
+    width: int
+    n_components: int | str
+    effective_width: int | str
+    input_sketch: str
+    width_sketch: str
+    normalize: str | None
+
+    @classmethod
+    def of(cls, estimator):
+        """Architecture that an estimator's parameters ask for."""
+        return cls(*(getattr(estimator, name) for name in cls._fields))
 
 
 class Sizes(NamedTuple):
@@ -29,51 +46,62 @@ class Sizes(NamedTuple):
     width: int
 
 
-def resolve_sizes(params, n_inputs, n_samples):
-    """Sizes for rows of so many inputs and a total sample weight of `n_samples`.
+def resolve_sizes(architecture, n_inputs, n_samples, count_distinct=None):
+    """Sizes for rows of `n_inputs` entries.
 
     Parameters
     ----------
-    params : object
-        Has the attributes `factorization`, `width`, `n_components`, `effective_width`,
-        `input_sketch`, `width_sketch` and `normalize`.
+    architecture : Architecture
+        Sizes as asked for.
     n_inputs : int
-        Entries of a normalised row.
+        Entries of a scaled row.
     n_samples : int
-        Number of samples, or the rounded sum of their weights.
+        Number of rows, repeated ones included.
+    count_distinct : callable, default=None
+        Gives the number of distinct rows of positive weight, on which "auto" depends: it
+        stays the same when weights are all multiplied, and when a row of weight two is
+        given twice. Called only where it makes a difference; None takes `n_samples`.
 
     Returns
     -------
     sizes : Sizes
         Numbers only.
     """
+    sizes = _sizes(architecture, n_inputs, n_samples)
+    if count_distinct is None or sizes == _sizes(architecture, n_inputs, 2):
+        return sizes
+    return _sizes(architecture, n_inputs, count_distinct())
+
+
+def _sizes(architecture, n_inputs, n_samples):
+    """Sizes for a number of distinct rows."""
     n_samples = max(n_samples, 2)
-    n_components = _n_components(params, n_inputs, n_samples)
-    effective_width = _effective_width(params, n_components, n_samples)
+    n_components = _n_components(architecture, n_inputs, n_samples)
+    effective_width = _effective_width(architecture, n_components, n_samples)
     if effective_width * n_components > np.iinfo(np.intp).max // 8:
         raise ValueError(
-            f"width={params.width} with n_components={n_components} makes a trained layer "
-            f"of {effective_width} x {n_components} weights, more than an array can "
+            f"width={architecture.width} with n_components={n_components} makes a trained "
+            f"layer of {effective_width} x {n_components} weights, more than an array can "
             "address. Use a smaller width, or factorization='abc' with an effective_width "
             "that fits in memory."
         )
-    return Sizes(n_inputs, n_components, effective_width, params.width)
+    return Sizes(n_inputs, n_components, effective_width, int(architecture.width))
 
 
-def _n_components(params, n_inputs, n_samples):
+def _n_components(architecture, n_inputs, n_samples):
     """Rows of C, l."""
-    if params.factorization == "dense":
+    if architecture.factorization == "dense":
         return n_inputs
-    if params.n_components == "auto":
-        if params.input_sketch == "identity":
+    if architecture.n_components == "auto":
+        if architecture.input_sketch == "identity":
             return n_inputs
         return min(
             n_inputs, int(johnson_lindenstrauss_min_dim(n_samples, eps=_DISTORTION))
         )
-    if params.n_components > n_inputs:
-        constant = str(params.normalize).startswith("bias")
+    if architecture.n_components > n_inputs:
+        constant = str(architecture.normalize).startswith("bias")
         raise ValueError(
-            f"n_components={params.n_components} is larger than "
+            f"n_components={architecture.n_components} is larger than "
             f"n_features={n_inputs - constant}"
             + (
                 ", which the constant coordinate makes " + str(n_inputs)
@@ -83,42 +111,43 @@ def _n_components(params, n_inputs, n_samples):
             + f"; a sketch of {n_inputs} inputs keeps at most {n_inputs}. "
             f"Use n_components <= {n_inputs} or 'auto'."
         )
-    return params.n_components
+    return int(architecture.n_components)
 
 
-def _effective_width(params, n_components, n_samples):
+def _effective_width(architecture, n_components, n_samples):
     """Rows of B, k."""
-    if params.factorization != "abc":
-        return params.width
-    if params.effective_width == "auto":
-        if params.width_sketch == "identity":
-            return params.width
+    if architecture.factorization != "abc":
+        return int(architecture.width)
+    if architecture.effective_width == "auto":
+        if architecture.width_sketch == "identity":
+            return int(architecture.width)
         # Four weights for each sample keep H(t) well clear of its rank limit k l.
         least = max(_LEAST_EFFECTIVE_WIDTH, 4 * n_samples / n_components)
-        return min(params.width, 2 ** math.ceil(math.log2(least)))
-    if params.effective_width > params.width:
+        return min(architecture.width, 2 ** math.ceil(math.log2(least)))
+    if architecture.effective_width > architecture.width:
         raise ValueError(
-            f"effective_width={params.effective_width} is larger than width="
-            f"{params.width}; the hidden expansion maps effective_width rows to width "
-            "neurons. Use effective_width <= width or 'auto'."
+            f"effective_width={architecture.effective_width} is larger than width="
+            f"{architecture.width}; the hidden expansion maps effective_width rows to "
+            "width neurons. Use effective_width <= width or 'auto'."
         )
-    return params.effective_width
+    return int(architecture.effective_width)
 
 
-def draw_network(params, sizes, output_shape, *, like):
+def draw_network(architecture, sizes, output_shape, *, like, random_state):
     """Network of the given sizes, and the stream that its weights are drawn from.
 
     Parameters
     ----------
-    params : object
-        Has the attributes `factorization`, `n_components`, `input_sketch`,
-        `width_sketch` and `random_state`.
+    architecture : Architecture
+        Kinds of the maps.
     sizes : Sizes
-        As many inputs, components, rows of B and neurons as there are to be.
+        Numbers of inputs, components, rows of B and neurons.
     output_shape : tuple of int
         Empty, or the number of outputs.
     like : array of shape (0,)
         Namespace, device and dtype.
+    random_state : int, RandomState instance or None
+        Seeds the streams.
 
     Returns
     -------
@@ -127,16 +156,16 @@ def draw_network(params, sizes, output_shape, *, like):
     rng : Generator
         For the initial weights.
     """
-    seeds = check_random_state(params.random_state).randint(2**31 - 1, size=4)
+    seeds = check_random_state(random_state).randint(2**31 - 1, size=4)
     C_rng, A_rng, v_rng, B_rng = (np.random.default_rng(seed) for seed in seeds)
     n_inputs, l, k, m = sizes
     # Nothing is sketched away where all is kept.
-    lossless = params.n_components == "auto" and l == n_inputs
-    exact = lossless or params.factorization == "dense"
-    kind = "identity" if exact else params.input_sketch
+    lossless = architecture.n_components == "auto" and l == n_inputs
+    exact = lossless or architecture.factorization == "dense"
+    kind = "identity" if exact else architecture.input_sketch
     C = make_sketch(kind, l, n_inputs, rng=C_rng, like=like)
-    if params.factorization == "abc":
-        A = make_sketch(params.width_sketch, k, m, rng=A_rng, like=like).T
+    if architecture.factorization == "abc":
+        A = make_sketch(architecture.width_sketch, k, m, rng=A_rng, like=like).T
     else:
         A = Identity((m, m), like)
     signs = 2 * v_rng.integers(0, 2, size=(m, *output_shape), dtype=np.int8) - 1

@@ -1,4 +1,4 @@
-"""The door: what comes in is checked, follows X, and is brought to the network's scale.
+"""What comes in is checked and follows X.
 
 The only file that imports private names of scikit-learn.
 """
@@ -25,33 +25,25 @@ from sklearn.utils.validation import (
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
-    device,
     from_host,
-    host_or_cuda,
     to_host,
 )
 from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = [
-    "NORMALIZATIONS",
     "Interval",
     "StrOptions",
     "check_same_namespace",
     "has_finite_sum",
-    "host_or_cuda",
     "move_beside",
-    "normalize_rows",
     "take_labels",
     "take_rows",
-    "to_host",
     "unchanged_on_error",
     "validate_chunk",
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
 ]
-
-NORMALIZATIONS = ("bias", "bias-unit", "unit")
 
 
 def _float_dtypes(X):
@@ -129,7 +121,7 @@ def validate_chunk(estimator, X, part, *, reset=False, read=None):
 
 
 def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True):
-    """Checked rows, targets and weights, all in the namespace, device and dtype of X.
+    """Checked rows, targets and weights, all in the namespace and on the device of X.
 
     Parameters
     ----------
@@ -149,7 +141,7 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
     X : array or CSR of shape (n_samples, n_features)
         Rows.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
-        Targets.
+        Targets, in their own dtype: what is cast before it is centred loses digits.
     sample_weight : array of shape (n_samples,) or None
         Weights; None means one for each row.
     """
@@ -173,8 +165,6 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
             **target_checks,
         )
         rows = X
-    xp = array_namespace(y)
-    y = xp.astype(y, rows.dtype, copy=False)
     return X, y, _checked_weights(sample_weight, X, rows)
 
 
@@ -265,60 +255,6 @@ def take_rows(X, indices):
     if sparse.issparse(X):
         return X[indices]
     return array_namespace(X).take(X, from_host(indices, X), axis=0)
-
-
-def normalize_rows(X, normalize):
-    r"""Rows as the network sees them.
-
-    Parameters
-    ----------
-    X : array or CSR of shape (n_samples, n_features)
-        Checked rows.
-    normalize : {"bias", "bias-unit", "unit"} or None
-        ``"bias"``: :math:`(x, \sqrt d) / \sqrt{2d}`, a constant coordinate of the size of
-        a standardised row; ``"bias-unit"``: the same, scaled to norm 1; ``"unit"``: norm
-        1, the rows of the paper; ``None``: as given. A zero row stays zero under
-        ``"unit"``.
-
-    Returns
-    -------
-    rows : array or CSR of shape (n_samples, n_inputs)
-        `n_inputs` is ``n_features + 1`` with a constant coordinate.
-    """
-    if normalize is None:
-        return X
-    with_constant, to_unit = normalize.startswith("bias"), normalize.endswith("unit")
-    if sparse.issparse(X):
-        return _normalize_csr(X, with_constant, to_unit)
-    xp = array_namespace(X)
-    n_samples, n_features = X.shape
-    if with_constant:
-        constant = xp.full(
-            (n_samples, 1), n_features**0.5, dtype=X.dtype, device=device(X)
-        )
-        X = xp.concat([X, constant], axis=1)
-        X /= (2 * n_features) ** 0.5  # in place: the copy is ours
-    if to_unit:
-        # Scaled by the largest entry first: no square over- or underflows.
-        largest = xp.max(xp.abs(X), axis=1, keepdims=True)
-        X = X / xp.where(largest > 0, largest, xp.ones_like(largest))
-        norms = xp.linalg.vector_norm(X, axis=1, keepdims=True)
-        X = X / xp.where(norms > 0, norms, xp.ones_like(norms))
-    return X
-
-
-def _normalize_csr(X, with_constant, to_unit):
-    """`normalize_rows` for CSR; only the constant column adds entries."""
-    n_samples, n_features = X.shape
-    if with_constant:
-        constant = np.full((n_samples, 1), n_features**0.5, dtype=X.dtype)
-        X = sparse.hstack([X, constant], format="csr", dtype=X.dtype)
-        X = X / X.dtype.type((2 * n_features) ** 0.5)
-    if to_unit:
-        norms = sparse.linalg.norm(X, axis=1)
-        scale = np.divide(1, norms, where=norms > 0, out=np.ones_like(norms))
-        X = (sparse.diags_array(scale.astype(X.dtype)) @ X).tocsr()
-    return X
 
 
 @contextmanager

@@ -1,0 +1,265 @@
+r"""Rows and targets brought to the scale of a network.
+
+A ReLU network is homogeneous: rows that are twice as long make outputs twice as large. Its
+start is drawn for rows of about unit norm and targets of about unit variance, so rows are
+divided by their root mean square norm, and targets by their standard deviation. Both are
+sums over rows, and `+` joins those of two chunks.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.extmath import row_norms
+
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    device,
+    from_host,
+    to_host,
+)
+from sklearn_jlntk._backend.slices import batches
+
+__all__ = [
+    "NORMALIZATIONS",
+    "RowNorm",
+    "RowScaling",
+    "TargetMoments",
+    "TargetScaling",
+]
+
+NORMALIZATIONS = ("bias", "bias-unit", "unit")
+# Numbers of rows squared at a time.
+_NUMBERS_AT_ONCE = 2**20
+
+
+class RowScaling(NamedTuple):
+    r"""Rows as the network sees them.
+
+    Parameters
+    ----------
+    normalize : {"bias", "bias-unit", "unit"} or None
+        ``"bias"``: :math:`(x, c) / (c \sqrt 2)`, a constant coordinate as large as a
+        typical row; ``"bias-unit"``: the same, scaled to norm 1; ``"unit"``: norm 1, the
+        rows of the paper; None: as given. A zero row stays zero under ``"unit"``.
+    norm : float
+        The constant c, root mean square norm of the training rows.
+    """
+
+    normalize: str | None
+    norm: float
+
+    @property
+    def has_constant(self):
+        """Whether a constant coordinate is appended."""
+        return has_constant(self.normalize)
+
+    def apply(self, X):
+        """Scaled rows.
+
+        Parameters
+        ----------
+        X : array or CSR of shape (n_samples, n_features)
+            Checked rows.
+
+        Returns
+        -------
+        rows : array or CSR of shape (n_samples, n_inputs)
+            `n_inputs` is ``n_features + 1`` with a constant coordinate.
+        """
+        if self.has_constant:
+            X = _append_constant(X, self.norm)
+        if self.normalize is not None and self.normalize.endswith("unit"):
+            X = _to_unit_norm(X)
+        return X
+
+
+def has_constant(normalize):
+    """Whether this normalisation appends a constant coordinate."""
+    return normalize is not None and normalize.startswith("bias")
+
+
+def _append_constant(X, norm):
+    """Rows divided by sqrt(2) times the norm, and 1 / sqrt(2) at their end."""
+    last = 0.5**0.5
+    if sparse.issparse(X):
+        column = np.full((X.shape[0], 1), last, dtype=X.dtype)
+        scaled = X.copy()
+        scaled.data *= X.dtype.type(last)
+        scaled.data /= X.dtype.type(norm)
+        return sparse.hstack([scaled, column], format="csr", dtype=X.dtype)
+    xp = array_namespace(X)
+    column = xp.full((X.shape[0], 1), norm, dtype=X.dtype, device=device(X))
+    rows = xp.concat([X, column], axis=1)
+    # In place, since the copy is ours; in two steps, since their product may overflow.
+    rows *= last
+    rows /= norm
+    return rows
+
+
+def _to_unit_norm(X):
+    """Rows of norm 1; zero rows stay zero.
+
+    Scaled by the largest entry first, so that no square over- or underflows.
+    """
+    if sparse.issparse(X):
+        return _csr_to_unit_norm(X)
+    xp = array_namespace(X)
+    largest = xp.max(xp.abs(X), axis=1, keepdims=True)
+    X = X / xp.where(largest > 0, largest, xp.ones_like(largest))
+    norms = xp.linalg.vector_norm(X, axis=1, keepdims=True)
+    return X / xp.where(norms > 0, norms, xp.ones_like(norms))
+
+
+def _csr_to_unit_norm(X):
+    """`_to_unit_norm` for CSR."""
+    X, counts = X.copy(), np.diff(X.indptr)
+    largest = np.abs(X).max(axis=1).toarray().reshape(-1)
+    X.data /= np.repeat(np.where(largest > 0, largest, 1), counts).astype(X.dtype)
+    norms = row_norms(X)
+    X.data /= np.repeat(np.where(norms > 0, norms, 1), counts).astype(X.dtype)
+    return X
+
+
+@dataclass(frozen=True)
+class RowNorm:
+    """Weighted root mean square of the norms of rows.
+
+    Parameters
+    ----------
+    weight : float
+        Sum of the weights.
+    value : float
+        Root mean square norm.
+    """
+
+    weight: float
+    value: float
+
+    @classmethod
+    def of(cls, X, sample_weight=None):
+        """Norm of rows, dense or CSR; weights are on the host or beside them."""
+        n_samples, n_features = X.shape
+        weight = _host_weights(sample_weight, n_samples)
+        total = cls(0.0, 0.0)
+        for rows in batches(n_samples, max(1, _NUMBERS_AT_ONCE // max(1, n_features))):
+            largest, squares = _squared_norms(X[rows, :])
+            w = float(np.sum(weight[rows]))
+            mean = float(weight[rows] @ squares) / w if w > 0 else 0.0
+            total += cls(w, largest * math.sqrt(mean))
+        return total
+
+    def __add__(self, other):
+        total = self.weight + other.weight
+        if total == 0:
+            return self
+        parts = [part.value * math.sqrt(part.weight / total) for part in (self, other)]
+        return RowNorm(total, math.hypot(*parts))
+
+    def scaling(self, normalize):
+        """`RowScaling` by this norm, or by 1 where all rows are zero."""
+        return RowScaling(normalize, self.value or 1.0)
+
+
+def _squared_norms(X):
+    """Largest entry, and squared norms of the rows divided by it, on the host."""
+    numbers = X.data if sparse.issparse(X) else X
+    largest = 0.0
+    if math.prod(numbers.shape):
+        largest = float(array_namespace(numbers).max(abs(numbers)))
+    if largest == 0:
+        return 0.0, np.zeros(X.shape[0])
+    if sparse.issparse(X):
+        squares = row_norms((X / X.dtype.type(largest)).tocsr(), squared=True)
+    else:
+        scaled = X / largest
+        squares = array_namespace(X).sum(scaled * scaled, axis=1)
+    return largest, to_host(squares).astype(np.float64)
+
+
+def _host_weights(sample_weight, n_samples):
+    """Weights in double precision on the host; None is one for each row."""
+    if sample_weight is None:
+        return np.ones(n_samples)
+    return to_host(sample_weight).astype(np.float64)
+
+
+class TargetScaling(NamedTuple):
+    """Targets as a network learns them, (y - mean) / scale.
+
+    Parameters
+    ----------
+    mean : ndarray of shape () or (n_outputs,)
+        Subtracted, in double precision.
+    scale : ndarray of shape () or (n_outputs,)
+        Divided by, positive.
+    loss_scale : float
+        Factor from the loss of scaled targets to that of y: the square of the scale,
+        averaged over the outputs that are not constant.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    loss_scale: float
+
+    def apply(self, y, like):
+        """Targets, centred and scaled in double precision, in the kind of `like`."""
+        y = to_host(y).astype(np.float64)
+        return from_host((y - self.mean) / self.scale, like, like.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class TargetMoments:
+    """Weighted mean and standard deviation of targets.
+
+    Parameters
+    ----------
+    weight : float
+        Sum of the weights.
+    mean : ndarray of shape () or (n_outputs,)
+        Weighted mean.
+    spread : ndarray of shape () or (n_outputs,)
+        Root of the weighted mean square of the deviations from it.
+    """
+
+    weight: float
+    mean: np.ndarray
+    spread: np.ndarray
+
+    @classmethod
+    def of(cls, y, sample_weight=None):
+        """Moments of targets (n,) or (n, n_outputs), computed in double precision."""
+        y = to_host(y).astype(np.float64)
+        weight = _host_weights(sample_weight, len(y))
+        total = float(np.sum(weight))
+        share = weight / total if total > 0 else weight
+        mean = share @ y
+        deviation = y - mean
+        # Scaled by the largest first, so that no square over- or underflows.
+        largest = np.max(np.abs(deviation), axis=0, initial=0.0)
+        deviation /= np.where(largest > 0, largest, 1.0)
+        return cls(total, mean, largest * np.sqrt(share @ deviation**2))
+
+    def __add__(self, other):
+        total = self.weight + other.weight
+        if other.weight == 0:
+            return self
+        a, b = self.weight / total, other.weight / total
+        shift = other.mean - self.mean
+        within = np.hypot(math.sqrt(a) * self.spread, math.sqrt(b) * other.spread)
+        return TargetMoments(
+            total, self.mean + b * shift, np.hypot(within, math.sqrt(a * b) * shift)
+        )
+
+    def scaling(self, *, center=True, rescale=True):
+        """`TargetScaling` by these moments; outputs that are constant have scale 1."""
+        mean = self.mean if center else np.zeros_like(self.mean)
+        spread = np.hypot(self.spread, self.mean - mean)
+        varies = spread > 0
+        if not (rescale and np.any(varies)):
+            return TargetScaling(mean, np.ones_like(spread), 1.0)
+        with np.errstate(over="ignore"):
+            loss_scale = float(np.mean(spread[varies] ** 2))
+        return TargetScaling(mean, np.where(varies, spread, 1.0), loss_scale)
