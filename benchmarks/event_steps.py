@@ -24,7 +24,7 @@ from sklearn_jlntk.gradient_descent import (
     gradient_descent,
     largest_eigenvalue,
 )
-from sklearn_jlntk.neural_network._training import Samples
+from sklearn_jlntk.neural_network._samples import Samples
 
 # Data, samples, neurons, components, steps, steps after which weights are compared.
 PARTS = {

@@ -81,7 +81,7 @@ def networks():
 
 
 def rows_on_disk():
-    """Networks on a memory map read in chunks, with features kept and with a scratch file."""
+    """Networks on a memory map in chunks: features kept, in a scratch file, or neither."""
     (X, y), *_ = tables()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.npy"

@@ -18,7 +18,7 @@ from sklearn_jlntk.gradient_descent import (
     largest_eigenvalue,
 )
 from sklearn_jlntk.network import FactorizedNetwork
-from sklearn_jlntk.neural_network._training import Samples
+from sklearn_jlntk.neural_network._samples import Samples
 from sklearn_jlntk.operators import Identity
 
 

@@ -24,7 +24,7 @@ from sklearn_jlntk import (
     JLFactorizedNTKRegressor,
 )
 from sklearn_jlntk._backend.array_api import to_host
-from sklearn_jlntk.neural_network import _network_estimator
+from sklearn_jlntk.neural_network import _prediction
 from sklearn_jlntk.operators import SKETCHES
 
 FACTORIZATIONS = ["dense", "bc", "abc"]
@@ -81,10 +81,14 @@ def test_fit_replayed_by_the_equations(factorization):
     assert_close(model.effective_weights(), A @ B @ C, rtol=1e-10, atol=1e-12)
 
 
-def test_constant_coordinate_of_the_size_of_a_standardised_row():
+@pytest.mark.parametrize("length", [1.0, 1e-6, 1e6])
+def test_constant_coordinate_is_as_large_as_a_typical_row(length):
     X, y = data(d=9)
+    X = length * X
     model = regressor(initial_output="random", n_components="auto").fit(X, y)
-    rows = np.hstack([X, np.full((len(X), 1), 3.0)]) / np.sqrt(18)
+    c = np.sqrt(np.mean(np.sum(X**2, axis=1)))
+    assert model.row_scaling_.norm == pytest.approx(c)
+    rows = np.hstack([X, np.full((len(X), 1), c)]) / (c * np.sqrt(2))
     W = model.effective_weights()
     assert W.shape == (128, 10)
     u = np.maximum(rows @ W.T, 0) @ model.output_signs_ / np.sqrt(128)
@@ -170,7 +174,7 @@ def test_predictions_in_chunks_are_those_at_once(monkeypatch, n_outputs, to_inpu
     X, y = data(n_outputs=n_outputs)
     model = regressor(factorization="bc").fit(X, y)
     at_once = model.predict(to_input(X))
-    monkeypatch.setattr(_network_estimator, "NUMBERS_AT_ONCE", 70)
+    monkeypatch.setattr(_prediction, "NUMBERS_AT_ONCE", 70)
     assert_close(model.predict(to_input(X)), at_once, rtol=1e-12)
     assert_close(model.predict(to_input(X[:1])), at_once[:1], rtol=1e-12)
 
@@ -180,7 +184,7 @@ def test_memory_of_a_prediction_does_not_grow_with_its_rows(monkeypatch):
 
     X, y = data()
     model = regressor(factorization="bc").fit(X, y)
-    monkeypatch.setattr(_network_estimator, "NUMBERS_AT_ONCE", 2**12)
+    monkeypatch.setattr(_prediction, "NUMBERS_AT_ONCE", 2**12)
     many = np.tile(X, (500, 1))
     model.predict(X)  # what is imported at the first use is not meant
     tracemalloc.start()
@@ -363,11 +367,15 @@ def test_divergence_names_the_rate_and_the_limit(factorization):
     assert not hasattr(model, "n_features_in_")
 
 
-def test_too_few_weights_for_the_samples_warn_about_the_rank():
+def test_too_few_weights_for_the_samples_warn_where_the_theorem_is_asked_for():
     X, y = data(n=60)
     model = regressor(factorization="abc", effective_width=4, n_components=5)
-    with pytest.warns(UserWarning, match="H\\(t\\) has rank 20 at the most"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         model.fit(X, y)
+    assert "20 trained weights are fewer" in model.diagnose(X, y).verdict
+    with pytest.warns(UserWarning, match="H\\(t\\) has rank 20 at the most"):
+        clone(model).set_params(learning_rate="theory", max_iter=1).fit(X, y)
     assert np.linalg.matrix_rank(model.ntk(X)) <= 20
 
 

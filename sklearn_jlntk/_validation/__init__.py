@@ -3,7 +3,11 @@
 from sklearn_jlntk._validation._checks import (
     Interval,
     StrOptions,
+    cast_rows,
+    check_labels,
+    check_same_classes,
     check_same_namespace,
+    check_two_classes,
     has_finite_sum,
     move_beside,
     take_labels,
@@ -32,7 +36,11 @@ __all__ = [
     "StrOptions",
     "TargetMoments",
     "TargetScaling",
+    "cast_rows",
+    "check_labels",
+    "check_same_classes",
     "check_same_namespace",
+    "check_two_classes",
     "has_constant",
     "has_finite_sum",
     "move_beside",
@@ -45,7 +53,3 @@ __all__ = [
     "validate_rows_and_labels",
     "validate_rows_and_targets",
 ]
-
-
-def normalize_rows(X, normalize):  # for the networks, until they keep a RowScaling
-    return RowNorm.of(X).scaling(normalize).apply(X)

@@ -33,7 +33,11 @@ from sklearn_jlntk.out_of_core import RowChunks
 __all__ = [
     "Interval",
     "StrOptions",
+    "cast_rows",
+    "check_labels",
+    "check_same_classes",
     "check_same_namespace",
+    "check_two_classes",
     "has_finite_sum",
     "move_beside",
     "take_labels",
@@ -234,6 +238,37 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
     return X, y, _checked_weights(sample_weight, X, rows)
 
 
+def check_labels(y, classes):
+    """Error where y has labels that are not among the classes."""
+    known = set(to_host(classes).tolist())
+    unknown = sorted(set(to_host(y).tolist()) - known, key=str)
+    if unknown:
+        raise ValueError(
+            f"y has the labels {unknown}, which are not among the classes "
+            f"{to_host(classes).tolist()}. Give all labels to the first fit, in y or by "
+            "`classes` of partial_fit, or fit a new model."
+        )
+
+
+def check_same_classes(given, classes):
+    """Error where the classes given are not those of the first call."""
+    given, known = (np.unique(to_host(labels)).tolist() for labels in (given, classes))
+    if given != known:
+        raise ValueError(
+            f"classes={given} are not those of the first call, {known}. Leave them out, or "
+            "fit a new model."
+        )
+
+
+def check_two_classes(classes):
+    """Error where there is one class alone."""
+    if classes.shape[0] < 2:
+        raise ValueError(
+            f"y has 1 class, {classes[0]}; a classifier needs samples of two classes at "
+            "least."
+        )
+
+
 def move_beside(X, array):
     """The array, moved to the namespace and the device of the rows X."""
     xp, _, device_ = get_namespace_and_device(X)
@@ -248,6 +283,15 @@ def take_labels(classes, indices):
     )
     is_text = to_host(classes).dtype.kind in "OSU"
     return labels if is_text else move_beside(indices, labels)
+
+
+def cast_rows(X, dtype):
+    """Rows, of an array or of CSR, in a dtype; the same object where they have it."""
+    if X.dtype == dtype:
+        return X
+    return (
+        X.astype(dtype) if sparse.issparse(X) else array_namespace(X).astype(X, dtype)
+    )
 
 
 def take_rows(X, indices):

@@ -1,8 +1,9 @@
 r"""Rows and targets brought to the scale of a network.
 
 A ReLU network is homogeneous: rows that are twice as long make outputs twice as large. Its
-start is drawn for rows of about unit norm and targets of about unit variance, so rows are
-divided by their root mean square norm, and targets by their standard deviation. Both are
+start is drawn for rows of about unit norm and targets of about unit variance. Rows are
+divided by their root mean square norm; targets by their standard deviation where it is far
+from one, and otherwise taken as given, so that the steps are those of the paper. Both are
 sums over rows, and `+` joins those of two chunks.
 """
 
@@ -33,6 +34,10 @@ __all__ = [
 NORMALIZATIONS = ("bias", "bias-unit", "unit")
 # Numbers of rows squared at a time.
 _NUMBERS_AT_ONCE = 2**20
+# Standard deviations of targets that need no scaling.
+_LEAST_SPREAD, _MOST_SPREAD = 1 / 8, 8
+# Rounding of predictions, over the standard deviation of the targets, that is let pass.
+_RESOLUTION = 1e-3
 
 
 class RowScaling(NamedTuple):
@@ -197,7 +202,7 @@ class TargetScaling(NamedTuple):
         Divided by, positive.
     loss_scale : float
         Factor from the loss of scaled targets to that of y: the square of the scale,
-        averaged over the outputs that are not constant.
+        averaged over the outputs.
     """
 
     mean: np.ndarray
@@ -208,6 +213,25 @@ class TargetScaling(NamedTuple):
         """Targets, centred and scaled in double precision, in the kind of `like`."""
         y = to_host(y).astype(np.float64)
         return from_host((y - self.mean) / self.scale, like, like.dtype)
+
+    def invert(self, outputs):
+        """Predictions of y for a network's outputs.
+
+        In double precision where that of the outputs cannot resolve them.
+        """
+        xp, dtype = array_namespace(outputs), outputs.dtype
+        if not self.is_resolved_by(dtype):
+            dtype = xp.float64
+            outputs = xp.astype(outputs, dtype)
+        mean, scale = (
+            from_host(array, outputs, dtype) for array in (self.mean, self.scale)
+        )
+        return outputs * scale + mean
+
+    def is_resolved_by(self, dtype):
+        """Whether roundings of a dtype at the mean are small beside the scale."""
+        eps = 1.2e-7 if "float32" in str(dtype) else 2.3e-16
+        return bool(np.all(eps * np.abs(self.mean) <= _RESOLUTION * self.scale))
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,12 +278,15 @@ class TargetMoments:
         )
 
     def scaling(self, *, center=True, rescale=True):
-        """`TargetScaling` by these moments; outputs that are constant have scale 1."""
+        """`TargetScaling` by these moments.
+
+        Outputs that are constant, or whose spread is near one, have a scale of 1.
+        """
         mean = self.mean if center else np.zeros_like(self.mean)
         spread = np.hypot(self.spread, self.mean - mean)
-        varies = spread > 0
-        if not (rescale and np.any(varies)):
+        given = (spread == 0) | ((spread >= _LEAST_SPREAD) & (spread <= _MOST_SPREAD))
+        if not rescale or np.all(given):
             return TargetScaling(mean, np.ones_like(spread), 1.0)
+        scale = np.where(given, 1.0, spread)
         with np.errstate(over="ignore"):
-            loss_scale = float(np.mean(spread[varies] ** 2))
-        return TargetScaling(mean, np.where(varies, spread, 1.0), loss_scale)
+            return TargetScaling(mean, scale, float(np.mean(scale**2)))

@@ -1,38 +1,12 @@
 """What a worker does with its chunk: check, sketch, and sum over the rows."""
 
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
-from sklearn_jlntk._validation import normalize_rows
-from sklearn_jlntk.neural_network._training import Samples, squared_error
-
-__all__ = [
-    "Plan",
-    "checked_column",
-    "column_sums",
-    "held_out_error",
-    "labels_of",
-    "loss_and_gradient",
-    "samples_of",
-    "taken",
-    "tangent_image",
-    "targets_of",
-]
-
-
-class Plan(NamedTuple):
-    """What turns rows into training samples, the same for all chunks."""
-
-    network: object
-    initial_weights: object
-    intercept: object
-    dtype: object
-    binarizer: object
-    normalize: object
-    initial_output: str
+from sklearn_jlntk._validation import RowNorm, TargetMoments, row_hashes
+from sklearn_jlntk.neural_network._samples import positive_weights
 
 
 @contextmanager
@@ -52,7 +26,7 @@ def checked_column(y, sample_weight, place, dtype, labels):
             y = np.asarray(y)
             assert_all_finite(y, input_name="y")
         else:
-            y = check_array(y, dtype=dtype, input_name="y", **options)
+            y = check_array(y, dtype="numeric", input_name="y", **options)
         if sample_weight is not None:
             sample_weight = check_array(
                 sample_weight, dtype=dtype, input_name="sample_weight", **options
@@ -72,34 +46,56 @@ def labels_of(column):
     return np.unique(column[0])
 
 
-def column_sums(column, binarizer):
-    """Sum of the weights, and of the weighted targets, in double precision."""
-    targets, sample_weight = _targets(column, binarizer)
-    if sample_weight is None:
-        return targets.shape[0], np.sum(targets, axis=0, dtype=np.float64)
-    weights = sample_weight.astype(np.float64)
-    return np.sum(weights), weights @ targets
+def first(result):
+    """The result itself, for sums and lists of what the workers hold."""
+    return result
 
 
-def samples_of(X, column, place, plan):
+def positive_rows(column):
+    """Booleans, rows of positive weight; None where all are."""
+    return positive_weights(column[1])
+
+
+def row_norm(X, column, place):
+    """`RowNorm` of a chunk of rows, in a tuple."""
+    return (RowNorm.of(_checked_rows(X, place, None), column[1]),)
+
+
+def distinct_hashes(X, column, place):
+    """Hashes of the distinct rows of positive weight in a chunk."""
+    hashes, positive = row_hashes(_checked_rows(X, place, None)), positive_rows(column)
+    return np.unique(hashes if positive is None else hashes[positive])
+
+
+def target_moments(column, binarizer):
+    """`TargetMoments` of a chunk, in a tuple."""
+    return (TargetMoments.of(_targets(column[0], binarizer), column[1]),)
+
+
+def samples_of(X, column, place, start, binarizer):
     """Training samples of a chunk of rows."""
-    targets, sample_weight = _targets(column, plan.binarizer)
-    with _naming(place):
-        X = check_array(X, accept_sparse="csr", dtype=plan.dtype, input_name="X")
-    features = plan.network.features(normalize_rows(X, plan.normalize))
-    targets = targets.astype(plan.dtype, copy=False) - plan.intercept
-    if plan.initial_output == "zero":
-        targets = targets + plan.network.outputs(plan.initial_weights, features)
-    return Samples(features, targets, sample_weight)
-
-
-def _targets(column, binarizer):
-    """Real targets of a chunk (n, ...), and its weights."""
     y, sample_weight = column
+    X = _checked_rows(X, place, start.weights.dtype)
+    return start.samples(X, _targets(y, binarizer), sample_weight)
+
+
+def _checked_rows(X, place, dtype):
+    """Finite rows of a chunk; None keeps float32 and makes float64 of the others."""
+    with _naming(place):
+        return check_array(
+            X,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32] if dtype is None else dtype,
+            input_name="X",
+        )
+
+
+def _targets(y, binarizer):
+    """Real targets of a chunk, of shape (n,) or (n, n_outputs)."""
     if binarizer is None:
-        return y, sample_weight
+        return y
     targets = binarizer.transform(y)
-    return targets[:, 0] if targets.shape[1] == 1 else targets, sample_weight
+    return targets[:, 0] if targets.shape[1] == 1 else targets
 
 
 def taken(samples, indices):
@@ -109,18 +105,16 @@ def taken(samples, indices):
 
 def loss_and_gradient(samples, network, weights):
     """Loss of a chunk and its gradient."""
-    return network.value_and_gradient(weights, *samples)
+    return samples.value_and_gradient(network, weights)
 
 
 def tangent_image(samples, network, weights, direction):
-    """J^T W J times a direction in weight space, W the sample weights."""
-    features, _, sample_weight = samples
-    rates = network.jvp(weights, features, direction)
-    if sample_weight is not None:
-        rates = (sample_weight * rates.T).T
-    return (network.vjp(weights, features, rates),)
+    """Squared norm of S J D of a chunk, and J^T S^2 J D, S the roots of the weights."""
+    rates, weighted = samples.weighted_rates(network, weights, direction)
+    slope = network.vjp(weights, samples.features, weighted)
+    return float(np.sum(rates * weighted)), slope
 
 
-def held_out_error(samples, network, weights):
-    """Squared error of a chunk that is held out."""
-    return (squared_error(network, weights, samples),)
+def squared_error(samples, network, weights):
+    """Weighted squared residuals of a chunk, in a tuple."""
+    return (samples.squared_error(network, weights),)

@@ -5,11 +5,19 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
 from sklearn.callback import ScoringMonitor
 
 from sklearn_jlntk import theory
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    at_hand,
+    from_host,
+    host_or_cuda,
+)
 from sklearn_jlntk.diagnostics._drift import KernelDrift
 from sklearn_jlntk.diagnostics._report import NTKReport
+from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = ["NTKMonitor", "NTKReport"]
 
@@ -220,7 +228,7 @@ class _Run:
     """One monitored training: what it started from, on the rows that are followed."""
 
     def __init__(self, fitted, X, metadata, monitor):
-        network, self.initial_weights, _ = fitted._model()
+        network, self.initial_weights, *_ = fitted.fitted_network()
         self.kernel = monitor.kernel
         self.last_step = 0
         if not self.kernel:
@@ -236,7 +244,7 @@ class _Run:
                 stacklevel=2,
             )
             followed = np.arange(monitor.max_samples) * n_samples // monitor.max_samples
-        features = network.features(fitted._network_rows(X, followed))
+        features = network.features(fitted.scale_rows(_rows(X, followed)))
         self.drift = KernelDrift(network, self.initial_weights, features)
         self.has_bound = (
             features.shape[1] == n_samples
@@ -256,7 +264,9 @@ class _Run:
     def record(self, fitted, step):
         """Record of a step."""
         self.last_step = step
-        return self._measured(fitted, fitted._trained_weights(), step)
+        return self._measured(
+            fitted, host_or_cuda(fitted.weights_, at_hand(fitted.device)), step
+        )
 
     def _measured(self, fitted, weights, step):
         """One record, a dict of numbers."""
@@ -275,3 +285,14 @@ class _Run:
             "lambda_0": self.drift.lambda_0,
             "bound": bound,
         }
+
+
+def _rows(X, indices):
+    """Rows of an array, CSR or rows in chunks; None is all of them."""
+    if indices is None:
+        return X[:] if isinstance(X, RowChunks) else X
+    if isinstance(X, RowChunks):
+        return X.take(indices)
+    if sparse.issparse(X):
+        return X[indices]
+    return array_namespace(X).take(X, from_host(indices, X), axis=0)

@@ -74,9 +74,10 @@ class NTKKernel(
     width_sketch : str, default="block-hadamard"
         Kind of A, of the same names.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
-        Rows as the network sees them: ``"bias"``, :math:`(x, \sqrt d) / \sqrt{2d}`, a
-        constant coordinate of the size of a standardised row; ``"bias-unit"``, the same
-        scaled to norm 1; ``"unit"``, norm 1; None, as given.
+        Rows as the network sees them: ``"bias"``, :math:`(x, c) / (c \sqrt 2)`, a
+        constant coordinate c as large as a typical row, the root mean square norm of the
+        training rows; ``"bias-unit"``, the same scaled to norm 1; ``"unit"``, norm 1;
+        None, as given.
     device : {"cpu", "cuda"}, default=None
         Where to compute. None follows X; ``"cuda"`` takes NumPy rows, computes with
         CuPy and returns NumPy arrays.

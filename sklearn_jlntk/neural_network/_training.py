@@ -1,58 +1,44 @@
-"""Parts of a training run: the samples, the held-out judge, scikit-learn's callbacks."""
+"""The training of a network: where it starts, its loss, its steps, and how it ended.
 
-from functools import partial
+One route for rows in memory, on disk and on a cluster: what differs between them is in the
+`TrainingData` and `TrainingSamples` that it is given.
+"""
+
+import math
+import warnings
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
     from_host,
+    host_or_cuda,
     is_queued,
-    prototype,
+    to_floats,
+    to_host,
 )
+from sklearn_jlntk._validation import RowScaling
+from sklearn_jlntk.gradient_descent import DescentStatus, _by_events, gradient_descent
+from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
+from sklearn_jlntk.neural_network._base import converted
+from sklearn_jlntk.neural_network._callbacks import StepTasks
+from sklearn_jlntk.neural_network._early_stopping import EarlyStopping, split_rows
+from sklearn_jlntk.neural_network._samples import Start
+from sklearn_jlntk.ntk import infinite_width_ntk, smallest_eigenvalue
 
 # Steps whose losses are read together where reading waits, and numbers that their
 # weights may take up: where these are many, a step is long and a read is nothing.
 _AHEAD, _NUMBERS_AHEAD = 16, 2**24
-
-
-def steps_ahead(weights):
-    """Steps to compute before their losses are read; one where nothing waits."""
-    if not is_queued(weights):
-        return 1
-    n_numbers = weights.shape[0] * weights.shape[1]
-    return min(_AHEAD, max(1, _NUMBERS_AHEAD // n_numbers))
-
-
-class Extent(NamedTuple):
-    """What a network is drawn from: how many samples there are, and what they look like."""
-
-    n_rows: int
-    n_inputs: int
-    total_weight: int
-    output_shape: tuple
-    like: object
-
-    @classmethod
-    def of(cls, rows, targets, sample_weight):
-        """Extent of samples in memory."""
-        n_rows, n_inputs = rows.shape
-        total = n_rows
-        if sample_weight is not None:
-            # Sizes see the sum of the weights, so that a weight of two is a repeated row.
-            total = round(float(array_namespace(sample_weight).sum(sample_weight)))
-        return cls(n_rows, n_inputs, total, targets.shape[1:], prototype(targets))
-
-
-class Start(NamedTuple):
-    """Where a descent begins: network, B(0), the weights to go on from, the intercept."""
-
-    network: object
-    initial_weights: object
-    weights: object
-    intercept: object
+# Parameters that a warm start cannot change: the network was drawn and trained with them.
+_KEPT = (*Architecture._fields, "initial_output", "fit_intercept")
+_COUNTED = ("width", "n_components", "effective_width")
 
 
 class Progress(NamedTuple):
@@ -62,147 +48,361 @@ class Progress(NamedTuple):
     weights: object
 
 
-class Samples(NamedTuple):
-    """What a network is trained on: features (l, n), targets (n, ...), weights or None."""
+def train(estimator, data, *, resume, warn):
+    """Train a network on data and set the fitted attributes.
 
-    features: object
-    targets: object
-    sample_weight: object
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+        Its parameters say how.
+    data : TrainingData
+        Rows, targets and weights.
+    resume : bool
+        Whether to go on from the fitted weights.
+    warn : bool
+        Whether running out of steps is worth a warning.
+    """
+    with closing(data):
+        start = (resumed if resume else drawn)(estimator, data)
+        _train_from(start, estimator, data, resume=resume, warn=warn)
 
-    def share(self, part):
-        """The samples of a slice, without a copy."""
-        targets, sample_weight = self.targets, self.sample_weight
-        return Samples(
-            self.features[:, part],
-            targets[part, ...],
-            None if sample_weight is None else sample_weight[part],
+
+def _train_from(start, estimator, data, *, resume, warn):
+    """Train from a start, the network being settled."""
+    samples = data.samples(start)
+    judge = None
+    if estimator.early_stopping:
+        training, held_out = split_rows(
+            data, estimator.validation_fraction, random_state=estimator.random_state
+        )
+        judge = EarlyStopping(
+            start.network,
+            start.initial_weights,
+            samples.chosen(held_out),
+            tol=estimator.tol or 0.0,
+            n_iter_no_change=estimator.n_iter_no_change,
+        )
+        samples = samples.chosen(training)
+    loss = PenalizedLoss(samples, start, float(estimator.alpha) / start.mean_weight)
+    rate = _learning_rate(estimator, loss)
+    history = _History.of(estimator, start, judge, resume)
+    attributes = partial(_fitted_attributes, estimator, start, rate, judge, history)
+    tasks = StepTasks(estimator, data.for_callbacks, attributes, judge)
+    try:
+        result = gradient_descent(
+            loss,
+            history.weights,
+            learning_rate=rate * start.mean_weight,
+            max_iter=estimator.max_iter,
+            tol=estimator.tol if judge is None else None,
+            n_iter_no_change=estimator.n_iter_no_change,
+            losses=[value / history.loss_unit for value in history.begun],
+            on_step_begin=tasks.begin_step,
+            on_step_end=tasks.end_step,
+            n_ahead=_steps_ahead(start.weights),
+            to_floats=to_floats,
+            descend=_event_descent(estimator, loss, rate, resume),
+        )
+    except KeyboardInterrupt:
+        if tasks.latest is not None:
+            vars(estimator).update(tasks.latest())
+        raise
+    _judge_status(estimator, result, rate, loss, warn)
+    _forget_scores(estimator)
+    fitted = attributes(result.weights, result.losses, True)
+    vars(estimator).update(fitted)
+    tasks.end_fit(fitted)
+
+
+def drawn(estimator, data):
+    """`Start` of a network drawn for the data."""
+    moments, architecture = data.target_moments(), Architecture.of(estimator)
+    row_scaling = RowScaling(architecture.normalize, 1.0)
+    if row_scaling.has_constant:
+        row_scaling = data.row_norm().scaling(architecture.normalize)
+    n_samples, n_features = data.shape
+    sizes = resolve_sizes(
+        architecture,
+        n_features + row_scaling.has_constant,
+        n_samples,
+        data.count_distinct,
+    )
+    like = data.like
+    network, rng = draw_network(
+        architecture,
+        sizes,
+        data.output_shape,
+        like=like,
+        random_state=estimator.random_state,
+    )
+    shape = (sizes.effective_width, sizes.n_components)
+    weights = from_host(rng.standard_normal(shape), like, like.dtype)
+    if estimator.learning_rate == "theory":
+        _warn_of_rank(math.prod(shape), data.shape[0])
+    return Start(
+        network,
+        weights,
+        weights,
+        row_scaling,
+        _target_scaling(estimator, moments, like),
+        estimator.initial_output == "zero",
+        moments.weight / n_samples,
+    )
+
+
+def _target_scaling(estimator, moments, like):
+    """`TargetScaling` of these moments, or an error where a dtype cannot hold targets."""
+    # Targets of -1 and +1 are of the network's scale already.
+    scaling = moments.scaling(
+        center=estimator.fit_intercept, rescale=not is_classifier(estimator)
+    )
+    largest = float(np.max(np.abs(moments.mean) + moments.spread))
+    limit = float(np.finfo(to_host(like).dtype).max)
+    if not largest <= limit or not math.isfinite(scaling.loss_scale * moments.weight):
+        raise ValueError(
+            f"The targets y are of the size of {largest:.3g}: predictions in "
+            f"{to_host(like).dtype} or the sum of their squares overflow. Divide y by a "
+            "number of that size, or fit on rows X in float64."
+        )
+    return scaling
+
+
+def _warn_of_rank(n_weights, n_samples):
+    """Warn where the theorems cannot apply."""
+    if n_weights < n_samples:
+        warnings.warn(
+            f"{n_weights} trained weights are fewer than the {n_samples} samples: H(t) has "
+            f"rank {n_weights} at the most, its smallest eigenvalue is 0 and the loss "
+            "stalls above 0. Increase effective_width or n_components for the theorems to "
+            "apply.",
+            UserWarning,
+            stacklevel=4,
         )
 
-    def take(self, indices):
-        """The samples of the given host indices."""
-        xp = array_namespace(self.features)
-        indices = from_host(indices, self.features)
-        return Samples(
-            xp.take(self.features, indices, axis=1),
-            xp.take(self.targets, indices, axis=0),
-            None
-            if self.sample_weight is None
-            else xp.take(self.sample_weight, indices, axis=0),
-        )
+
+def resumed(estimator, data):
+    """`Start` from the fitted weights, or an error where another network is asked for."""
+    model = estimator.fitted_network()
+    _check_unchanged(estimator, data, model.network)
+    moments = data.target_moments()
+    return model._replace(mean_weight=moments.weight / data.shape[0])
 
 
-def hold_out(samples, fraction, *, random_state, stratify=None):
-    """Samples to train on and samples to judge by, a share `fraction` of them."""
-    train, held_out = split_indices(
-        samples.features.shape[1],
-        fraction,
-        random_state=random_state,
-        stratify=stratify,
-    )
-    return samples.take(train), samples.take(held_out)
+def _check_unchanged(estimator, data, network):
+    """Error if a parameter or the data ask for another network than the fitted one."""
+    fitted = {
+        **estimator._fitted_with,
+        "width": network.width,
+        "n_components": estimator.n_components_,
+        "effective_width": estimator.effective_width_,
+        "n_outputs": network.n_outputs,
+    }
+    asked = {name: getattr(estimator, name) for name in _KEPT}
+    asked["n_outputs"] = (*data.output_shape, 1)[0]
+    if asked["factorization"] == "dense" or asked["n_components"] == "auto":
+        del asked["n_components"]
+    if asked["factorization"] != "abc" or asked["effective_width"] == "auto":
+        del asked["effective_width"]
+    for name, value in asked.items():
+        if value != fitted[name]:
+            raise ValueError(
+                f"The fitted network has {name}={fitted[name]!r}, and {name}={value!r} is "
+                "asked for; training goes on only with the network that is there. Fit "
+                "with warm_start=False to draw a new one."
+            )
 
 
-def split_indices(n_samples, fraction, *, random_state, stratify=None):
-    """Host indices of the samples to train on, and of a share `fraction` to judge by."""
-    return train_test_split(
-        np.arange(n_samples),
-        test_size=fraction,
-        random_state=random_state,
-        stratify=stratify,
-    )
+@dataclass(eq=False)
+class PenalizedLoss:
+    """Loss of samples plus alpha / 2 times the squared distance of B from B(0).
 
-
-def squared_error(network, weights, samples):
-    """Weighted sum of squared residuals."""
-    features, targets, sample_weight = samples
-    residuals = targets - network.outputs(weights, features)
-    xp = array_namespace(residuals)
-    squares = xp.reshape(residuals**2, (residuals.shape[0], -1))
-    if sample_weight is not None:
-        squares = squares * sample_weight[:, None]
-    return float(xp.sum(squares))
-
-
-class EarlyStopping:
-    """Judge on held-out samples: keeps the best weights, says when they get no better.
-
-    The score is 1 for a perfect fit and 0 for the outputs at the initial weights; it is R^2
-    where these outputs are zero, the intercept alone. The held-out samples come in chunks.
+    Parameters
+    ----------
+    samples : TrainingSamples
+        Samples to train on.
+    start : Start
+        Network and B(0).
+    alpha : float
+        Penalty, over the mean of the sample weights.
     """
 
-    def __init__(self, network, initial_weights, held_out, *, tol, n_iter_no_change):
-        self.network = network
-        self.held_out = held_out
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.scores = []
-        self.best_score = -np.inf
-        self.best_weights = None
-        self._without_change = 0
-        self._first_error = self._error(initial_weights)
+    samples: object
+    start: Start
+    alpha: float
 
-    def _error(self, weights):
-        """Weighted sum of squared residuals on the held-out samples."""
-        return sum(
-            squared_error(self.network, weights, samples) for samples in self.held_out
+    def __call__(self, weights):
+        """Loss, and its gradient in B."""
+        loss, gradient = self.samples.value_and_gradient(self.start.network, weights)
+        if self.alpha:
+            shift = weights - self.start.initial_weights
+            loss = loss + 0.5 * self.alpha * array_namespace(shift).sum(shift * shift)
+            gradient = gradient + self.alpha * shift
+        return loss, gradient
+
+    @cached_property
+    def curvature(self):
+        """Largest curvature at B(0); costs about as much as thirty steps."""
+        start = self.start
+        return self.alpha + self.samples.curvature(start.network, start.initial_weights)
+
+
+def _learning_rate(estimator, loss):
+    """Step size for the loss of the weights as given, not over their mean."""
+    mean_weight = loss.start.mean_weight
+    if estimator.learning_rate == "theory":
+        return _rate_of_theorem(estimator, loss)
+    if estimator.learning_rate == "auto":
+        return 1 / (mean_weight * loss.curvature) if loss.curvature > 0 else 1.0
+    return float(estimator.learning_rate)
+
+
+def _rate_of_theorem(estimator, loss):
+    """Learning rate of the convergence theorem of this factorisation."""
+    samples = loss.samples.in_memory()
+    H = infinite_width_ntk(loss.start.network, features=samples.features)
+    lambda_0 = float(smallest_eigenvalue(H))
+    xp, n_samples = array_namespace(H), H.shape[0]
+    rounding = n_samples * float(xp.finfo(H.dtype).eps) * float(xp.max(H))
+    if lambda_0 <= rounding:
+        raise ValueError(
+            f"learning_rate='theory' is proportional to lambda_0, and lambda_0 = "
+            f"{lambda_0:.3g} on these rows: some are zero, repeated or parallel. "
+            "Remove them, or use learning_rate='auto'."
         )
-
-    def judge(self, weights):
-        """Score the weights; whether `n_iter_no_change` steps brought no better ones."""
-        error = self._error(weights)
-        score = 1 - error / self._first_error if self._first_error > 0 else -error
-        return self._note(score, weights)
-
-    def recall(self, scores, best_weights):
-        """Take over the scores of an interrupted training and the best weights in it."""
-        for score in scores:
-            self._note(score, best_weights)
-
-    def _note(self, score, weights):
-        """Keep a score, and the weights if it is the best one."""
-        self.scores.append(score)
-        improved = score > self.best_score + self.tol
-        self._without_change = 0 if improved else self._without_change + 1
-        if score > self.best_score:
-            self.best_score, self.best_weights = score, weights
-        return self._without_change >= self.n_iter_no_change
+    if samples.sample_weight is not None:
+        n_samples = loss.start.mean_weight * float(xp.sum(samples.sample_weight))
+    return theory.learning_rate(
+        lambda_0, n_samples, factorization=estimator.factorization
+    )
 
 
-class StepTasks:
-    """scikit-learn's callback protocol: a task for `fit` and one for each step."""
+def _steps_ahead(weights):
+    """Steps to compute before their losses are read; one where nothing waits."""
+    if not is_queued(weights):
+        return 1
+    return min(_AHEAD, max(1, _NUMBERS_AHEAD // math.prod(weights.shape)))
 
-    def __init__(self, estimator, X, y, sample_weight, fitted_attributes, judge=None):
-        self.estimator = estimator
-        self.judge = judge
-        self.fitted_attributes = fitted_attributes
-        self.data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
-        self.fit_task = estimator._init_callback_context(
-            max_subtasks=estimator.max_iter
-        ).call_on_fit_task_begin(estimator=estimator, **self.data)
-        self._step_task = None
-        self.latest = None
 
-    def begin_step(self):
-        """Open the task of the next step."""
-        self._step_task = self.fit_task.subcontext(task_name="step")
-        self._step_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+def _event_descent(estimator, loss, rate, resume):
+    """Function that takes the steps by the flips of gates, or None to take them plainly.
 
-    def end_step(self, weights, losses):
-        """Close the task of this step; whether the judge or a callback asks to stop."""
-        enough = self.judge is not None and self.judge.judge(weights)
-        # The list grows with the next step; an interrupt asks for the model of this one.
-        self.latest = partial(self._attributes, weights, losses, len(losses), enough)
-        stop = self._step_task.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=self.latest, **self.data
+    The weights between steps must be asked for by nobody. What finishes an interrupted
+    fit takes the steps of that one, to the last bit.
+    """
+    unfinished = resume and getattr(estimator, "_unfinished", None) is not None
+    watched = estimator.early_stopping or getattr(estimator, "_skl_callbacks", None)
+    samples, start = loss.samples, loss.start
+    if estimator.solver == "gd" or watched or unfinished:
+        return None
+    if not hasattr(samples, "features") or not _by_events.serves(
+        start.network,
+        samples,
+        rate * start.mean_weight * loss.alpha,
+        estimator.max_iter,
+    ):
+        return None
+    return partial(
+        _by_events.descend, start.network, samples, loss.alpha, start.initial_weights
+    )
+
+
+class _History(NamedTuple):
+    """Losses of earlier fits, of the one to be finished, and the weights to start from."""
+
+    earlier: list
+    begun: list
+    weights: object
+    loss_unit: float
+
+    @classmethod
+    def of(cls, estimator, start, judge, resume):
+        """History of an estimator.
+
+        A fit that was interrupted is to be finished: its steps count, and early stopping
+        is told of the scores that it had found.
+        """
+        unit = start.target_scaling.loss_scale * start.mean_weight
+        if not resume:
+            return cls([], [], start.weights, unit)
+        curve = estimator.loss_curve_
+        unfinished = getattr(estimator, "_unfinished", None)
+        if unfinished is None:
+            return cls(curve[:-1], curve[-1:], start.weights, unit)
+        if judge is not None:
+            judge.recall(estimator.validation_scores_, start.weights)
+        n_earlier = len(curve) - 1 - unfinished.n_steps
+        weights = host_or_cuda(unfinished.weights, estimator.device)
+        return cls(curve[:n_earlier], curve[n_earlier:], weights, unit)
+
+    def curve(self, losses):
+        """All losses, in the units of y, with those of this descent at their end."""
+        known = self.begun[:-1]
+        return [
+            *self.earlier,
+            *known,
+            *(self.loss_unit * loss for loss in losses[len(known) :]),
+        ]
+
+
+def _fitted_attributes(
+    estimator, start, learning_rate, judge, history, weights, losses, is_finished
+):
+    """Fitted attributes as of a step; `weights` may be a function that forms them."""
+    weights = weights() if callable(weights) else weights
+    curve = history.curve(losses)
+    mean = start.target_scaling.mean
+    attributes = {
+        "weights_": weights if judge is None else judge.best_weights,
+        "initial_weights_": start.initial_weights,
+        "input_projection_": start.network.input_projection,
+        "hidden_expansion_": start.network.hidden_expansion,
+        "output_signs_": start.network.output_signs,
+        "intercept_": from_host(mean, weights) if mean.ndim else float(mean),
+        "learning_rate_": learning_rate,
+        "loss_curve_": curve,
+        "n_iter_": len(curve) - 1,
+        "n_components_": weights.shape[1],
+        "effective_width_": weights.shape[0],
+        "row_scaling_": start.row_scaling,
+        "target_scaling_": start.target_scaling,
+        "_fitted_with": {name: getattr(estimator, name) for name in _KEPT},
+        "_unfinished": None if is_finished else Progress(len(losses) - 1, weights),
+    }
+    if judge is not None:
+        attributes["validation_scores_"] = list(judge.scores)
+        attributes["best_validation_score_"] = judge.best_score
+    if estimator.device is None:
+        return attributes
+    # NumPy arrays, where the caller's rows are.
+    return {name: converted(value, to_host) for name, value in attributes.items()}
+
+
+def _forget_scores(estimator):
+    """Remove scores that an earlier fit with early stopping has left."""
+    for name in ("validation_scores_", "best_validation_score_"):
+        vars(estimator).pop(name, None)
+
+
+def _judge_status(estimator, result, learning_rate, loss, warn):
+    """Error, warning or silence for the way the descent ended."""
+    status = result.status
+    if status is DescentStatus.DIVERGED:
+        curvature = loss.start.mean_weight * loss.curvature
+        limit = 2 / curvature if curvature > 0 else float("inf")
+        remedy = "use learning_rate='auto' or a number below that."
+        if estimator.learning_rate == "auto":
+            remedy = (
+                "H(t) grew in training. Increase width or alpha, or give a learning_rate "
+                f"below {learning_rate:.2g}."
+            )
+        raise ValueError(
+            f"Gradient descent diverged within {result.n_iter} steps at learning_rate="
+            f"{learning_rate:.4g}. It contracts below 2 / lambda_max = {limit:.4g}, "
+            f"with lambda_max the largest eigenvalue of H(0) plus alpha; {remedy}"
         )
-        return enough or stop
-
-    def _attributes(self, weights, losses, n_losses, is_finished):
-        """Fitted attributes as of a step, made only where someone asks for them."""
-        return self.fitted_attributes(weights, losses[:n_losses], is_finished)
-
-    def end_fit(self, attributes):
-        """Close the task of `fit`."""
-        self.fit_task.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+    if status is DescentStatus.OUT_OF_STEPS and warn and estimator.tol is not None:
+        warnings.warn(
+            f"Stopped after max_iter={estimator.max_iter} steps. {status.value}",
+            ConvergenceWarning,
+            stacklevel=5,
         )

@@ -1,14 +1,12 @@
-"""Parameters of the estimators, and what a fitted one can be asked for."""
+"""Parameters of the networks, and the questions that a fitted one answers."""
 
 from numbers import Integral, Real
 
-from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import gen_even_slices
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import (
-    array_namespace,
     at_hand,
     host_or_cuda,
     is_array,
@@ -18,22 +16,21 @@ from sklearn_jlntk._validation import (
     NORMALIZATIONS,
     Interval,
     StrOptions,
+    cast_rows,
     check_same_namespace,
-    normalize_rows,
-    take_rows,
     validate_rows,
 )
+from sklearn_jlntk.diagnostics import NTKReport
 from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.network._draw import Architecture, resolve_sizes
+from sklearn_jlntk.neural_network._samples import Start
 from sklearn_jlntk.ntk import empirical_ntk, infinite_width_ntk, smallest_eigenvalue
 from sklearn_jlntk.operators import SKETCHES
 from sklearn_jlntk.out_of_core import RowChunks
 
-# Numbers of normalised rows, or of their features, that a prediction holds at a time.
-NUMBERS_AT_ONCE = 2**22
 
-
-class NetworkEstimator(BaseEstimator):
-    """Base of the estimators around a factorised network: parameters, outputs, kernel."""
+class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
+    """Base of the estimators that train a factorised network."""
 
     _parameter_constraints: dict = {
         "factorization": [StrOptions({"bc", "abc", "dense"})],
@@ -112,9 +109,19 @@ class NetworkEstimator(BaseEstimator):
         self.device = device
         self.random_state = random_state
 
-    def _model(self):
-        """Network, initial weights and weights, where `device` wants them."""
+    def fitted_network(self):
+        """The fitted model, where `device` computes.
+
+        Returns
+        -------
+        model : NamedTuple
+            `network`, a :class:`~sklearn_jlntk.network.FactorizedNetwork`,
+            `initial_weights` and `weights`, B(0) and B; `row_scaling` and
+            `target_scaling`, which bring rows and targets to the network's scale;
+            `subtracts_start`, whether the outputs at B(0) are subtracted; `mean_weight`.
+        """
         check_is_fitted(self, "weights_")
+        device = at_hand(self.device, warn=True)
         parts = (
             self.input_projection_,
             self.hidden_expansion_,
@@ -122,73 +129,36 @@ class NetworkEstimator(BaseEstimator):
             self.initial_weights_,
             self.weights_,
         )
-        device = at_hand(self.device, warn=True)
         if device is not None:
             parts = (
                 converted(part, lambda a: host_or_cuda(a, device)) for part in parts
             )
         C, A, v, initial_weights, weights = parts
-        return FactorizedNetwork(C, A, v), initial_weights, weights
+        return Start(
+            FactorizedNetwork(C, A, v),
+            initial_weights,
+            weights,
+            self.row_scaling_,
+            self.target_scaling_,
+            self._fitted_with["initial_output"] == "zero",
+            1.0,
+        )
 
-    def _trained_weights(self):
-        """The weights alone, where `device` wants them: what a step has changed."""
-        return host_or_cuda(self.weights_, at_hand(self.device))
+    def scale_rows(self, X):
+        """Rows as the fitted network sees them.
 
-    def _beside_caller(self, attributes):
-        """Fitted attributes, as NumPy arrays where `device` says where to compute."""
-        if self.device is None:
-            return attributes
-        return {name: converted(value, to_host) for name, value in attributes.items()}
+        Parameters
+        ----------
+        X : {array, sparse matrix} of shape (n_samples, n_features)
+            Checked rows, in the namespace of those in `fit`.
 
-    def _intercept(self):
-        """Intercept where the network computes."""
-        device = at_hand(self.device)
-        return converted(self.intercept_, lambda a: host_or_cuda(a, device))
-
-    def _rows(self, X, method):
-        """Checked and normalised rows, where the network computes."""
-        return self._network_rows(self._checked_rows(X, method))
-
-    def _checked_rows(self, X, method):
-        """Checked rows, where the caller has them."""
+        Returns
+        -------
+        rows : array or CSR of shape (n_samples, n_inputs)
+            Scaled as `normalize` says, where `device` computes, in the dtype of the fit.
+        """
         check_is_fitted(self, "weights_")
-        check_same_namespace(X, self, attribute="weights_", method=method)
-        return validate_rows(self, X, reset=False)
-
-    def _network_rows(self, X, indices=None):
-        """Checked rows as the network sees them, where it computes; or some of them."""
-        if isinstance(X, RowChunks):
-            X = validate_rows(
-                self, X if indices is None else X.take(indices), reset=False
-            )
-        elif indices is not None:
-            X = take_rows(X, indices)
-        return normalize_rows(host_or_cuda(X, at_hand(self.device)), self.normalize)
-
-    def _raw_outputs(self, X, method):
-        """Intercept plus the network's outputs, shape (n_samples,) or with outputs."""
-        X = self._checked_rows(X, method)
-        network, initial_weights, weights = self._model()
-        intercept = self._intercept()
-
-        def outputs_of(X):
-            features = network.features(self._network_rows(X))
-            outputs = network.outputs(weights, features)
-            if self.initial_output == "zero":
-                outputs = outputs - network.outputs(initial_weights, features)
-            outputs = outputs + intercept
-            return to_host(outputs) if self.device else outputs
-
-        chunks = [outputs_of(X[rows, :]) for rows in self._row_slices(X)]
-        return array_namespace(*chunks).concat(chunks, axis=0)
-
-    def _row_slices(self, X):
-        """Chunks of rows of about equal length, few enough to be normalised at a time."""
-        n_samples, n_features = X.shape
-        n_numbers = X.nnz if sparse.issparse(X) else n_samples * n_features
-        n_numbers = max(n_numbers, n_samples * self.n_components_)
-        n_chunks = -(-n_numbers // NUMBERS_AT_ONCE)
-        return gen_even_slices(n_samples, min(n_chunks, n_samples))
+        return self.row_scaling_.apply(as_fit_computes(self, X))
 
     def ntk(self, X, Y=None, *, at="fitted"):
         r"""Neural tangent kernel of the fitted network between rows.
@@ -214,14 +184,16 @@ class NetworkEstimator(BaseEstimator):
             raise ValueError(
                 f"at={at!r} is not known; use 'fitted', 'init' or 'infinite'."
             )
-        rows = self._rows(X, "ntk")
-        others = None if Y is None else self._rows(Y, "ntk")
-        network, initial_weights, weights = self._model()
+        model = self.fitted_network()
+        rows, others = (
+            None if Z is None else self.scale_rows(_checked(self, Z, "ntk"))
+            for Z in (X, Y)
+        )
         if at == "infinite":
-            kernel = infinite_width_ntk(network, rows, others)
+            kernel = infinite_width_ntk(model.network, rows, others)
         else:
-            weights = weights if at == "fitted" else initial_weights
-            kernel = empirical_ntk(network, weights, rows, others)
+            weights = model.weights if at == "fitted" else model.initial_weights
+            kernel = empirical_ntk(model.network, weights, rows, others)
         return to_host(kernel) if self.device else kernel
 
     def lambda_0(self, X):
@@ -253,11 +225,73 @@ class NetworkEstimator(BaseEstimator):
         -----
         Forms what training avoids: width times n_inputs numbers.
         """
-        network, _, weights = self._model()
+        network, _, weights, *_ = self.fitted_network()
         W = network.hidden_expansion.matmat(
             network.input_projection.rmatmat(weights.T).T
         )
         return to_host(W) if self.device else W
+
+    def diagnose(self, X, y, *, delta=0.1):
+        r"""Report on the theorems' quantities beside what the training did.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows of `fit`: the recorded losses are compared with the bound only if
+            they are those of these rows and targets.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets or labels.
+        delta : float, default=0.1
+            Probability with which the theorems' promises may fail.
+
+        Returns
+        -------
+        report : NTKReport
+            Prints as a table.
+
+        Notes
+        -----
+        Costs :math:`O(n^2 m + n^3)` operations; a few thousand rows at the most.
+        """
+        model = self.fitted_network()
+        check_same_namespace(X, self, attribute="weights_", method="diagnose")
+        X, y, _ = self._check(X, y, None, reset=False)
+        X = X[:] if isinstance(X, RowChunks) else X
+        network, (features, targets, _) = (
+            model.network,
+            model.samples(as_fit_computes(self, X), self._targets_of(y), None),
+        )
+        start, end = (
+            network.outputs(B, features) for B in (model.initial_weights, model.weights)
+        )
+        unit = model.target_scaling.loss_scale
+        return NTKReport.from_network(
+            network,
+            model.initial_weights,
+            model.weights,
+            features,
+            targets - start if model.subtracts_start else targets,
+            residuals=(targets - start, targets - end),
+            losses=[v / unit for v in self.loss_curve_] if self.alpha == 0 else None,
+            learning_rate=self.learning_rate_,
+            delta=delta,
+            factorization=self._fitted_with["factorization"],
+            **self._sizes_to_compare(*X.shape)._asdict(),
+        )
+
+    def _sizes_to_compare(self, n_samples, n_features):
+        """Sizes of this network, and those that "auto" gives where it has none."""
+        fitted = Architecture(**{k: self._fitted_with[k] for k in Architecture._fields})
+        sizes = {"n_components": self.n_components_, "effective_width": "auto"}
+        if fitted.factorization == "abc":
+            sizes["effective_width"] = self.effective_width_
+        elif fitted.factorization == "dense":
+            sizes["n_components"] = "auto"
+        return resolve_sizes(
+            fitted._replace(factorization="abc", **sizes),
+            n_features + self.row_scaling_.has_constant,
+            n_samples,
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -268,6 +302,18 @@ class NetworkEstimator(BaseEstimator):
     def __sklearn_is_fitted__(self):
         """Whether training has been completed once."""
         return hasattr(self, "weights_")
+
+
+def _checked(estimator, X, method):
+    """Checked rows for a fitted estimator, where the caller has them."""
+    check_same_namespace(X, estimator, attribute="weights_", method=method)
+    return validate_rows(estimator, X, reset=False)
+
+
+def as_fit_computes(estimator, X):
+    """Checked rows in the dtype of the fit, where `device` computes."""
+    rows = cast_rows(X, estimator.weights_.dtype)
+    return host_or_cuda(rows, at_hand(estimator.device))
 
 
 def converted(value, converter):

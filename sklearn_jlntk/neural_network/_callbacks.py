@@ -1,0 +1,56 @@
+"""scikit-learn's callback protocol around the steps of a training."""
+
+from functools import partial
+
+
+class StepTasks:
+    """A task for `fit` and one for each step.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The one that is trained.
+    data : dict
+        X, y and metadata, as callbacks see them.
+    fitted_attributes : callable
+        Takes weights, losses and whether the training is over; gives the attributes.
+    early_stopping : EarlyStopping or None
+        Asked after each step whether to stop.
+    """
+
+    def __init__(self, estimator, data, fitted_attributes, early_stopping):
+        self.estimator = estimator
+        self.early_stopping = early_stopping
+        self.fitted_attributes = fitted_attributes
+        self.data = data
+        self.fit_task = estimator._init_callback_context(
+            max_subtasks=estimator.max_iter
+        ).call_on_fit_task_begin(estimator=estimator, **data)
+        self._step_task = None
+        self.latest = None
+
+    def begin_step(self):
+        """Open the task of the next step."""
+        self._step_task = self.fit_task.subcontext(task_name="step")
+        self._step_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end_step(self, weights, losses):
+        """Close the task of this step; whether early stopping or a callback stops."""
+        judge = self.early_stopping
+        enough = judge is not None and judge.is_over(weights)
+        # The list grows with the next step; an interrupt asks for the model of this one.
+        self.latest = partial(self._attributes, weights, losses, len(losses), enough)
+        stop = self._step_task.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=self.latest, **self.data
+        )
+        return enough or stop
+
+    def _attributes(self, weights, losses, n_losses, is_finished):
+        """Fitted attributes as of a step, made only where someone asks for them."""
+        return self.fitted_attributes(weights, losses[:n_losses], is_finished)
+
+    def end_fit(self, attributes):
+        """Close the task of `fit`."""
+        self.fit_task.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+        )

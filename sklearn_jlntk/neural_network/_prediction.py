@@ -1,0 +1,65 @@
+"""Outputs of a fitted network, a chunk of rows after the other."""
+
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import gen_even_slices
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_jlntk._backend.array_api import array_namespace, to_host
+from sklearn_jlntk._validation import check_same_namespace, validate_rows
+from sklearn_jlntk.neural_network._base import as_fit_computes
+from sklearn_jlntk.neural_network._reading import one_ahead
+from sklearn_jlntk.out_of_core import RowChunks
+
+# Numbers of scaled rows, or of their features, that a prediction holds at a time.
+NUMBERS_AT_ONCE = 2**22
+
+
+def by_chunks(estimator, X, outputs):
+    """`outputs(X)` of rows; one chunk after the other where X is not in memory."""
+    check_is_fitted(estimator, "weights_")
+    X = RowChunks.wrap(X)
+    if not isinstance(X, RowChunks):
+        return outputs(X)
+    chunks = []
+    reads = one_ahead([partial(X.read, part) for part in X.slices])
+    for part, read in zip(X.slices, reads, strict=True):
+        with X.naming_rows(part):
+            chunks.append(to_host(outputs(X.transformed(read()))))
+    return np.concatenate(chunks)
+
+
+def predicted_targets(estimator, X, method):
+    """Predictions (n_samples,) or (n_samples, n_outputs), in the dtype of X."""
+    check_same_namespace(X, estimator, attribute="weights_", method=method)
+    X = validate_rows(estimator, X, reset=False)
+    model = estimator.fitted_network()
+    network, initial_weights, weights, row_scaling, target_scaling, *_ = model
+
+    def outputs_of(X):
+        rows = row_scaling.apply(as_fit_computes(estimator, X))
+        features = network.features(rows)
+        outputs = network.outputs(weights, features)
+        if model.subtracts_start:
+            outputs = outputs - network.outputs(initial_weights, features)
+        outputs = target_scaling.invert(outputs)
+        return to_host(outputs) if estimator.device else outputs
+
+    chunks = [outputs_of(X[rows, :]) for rows in _row_slices(estimator, X)]
+    xp = array_namespace(*chunks)
+    outputs = xp.concat(chunks, axis=0)
+    if not target_scaling.is_resolved_by(X.dtype):
+        return outputs
+    name = str(X.dtype).rpartition(".")[2]
+    return xp.astype(outputs, getattr(xp, name), copy=False)
+
+
+def _row_slices(estimator, X):
+    """Chunks of rows of about equal length, few enough to be scaled at a time."""
+    n_samples, n_features = X.shape
+    n_numbers = X.nnz if sparse.issparse(X) else n_samples * n_features
+    n_numbers = max(n_numbers, n_samples * estimator.n_components_)
+    n_chunks = -(-n_numbers // NUMBERS_AT_ONCE)
+    return gen_even_slices(n_samples, min(n_chunks, n_samples))
