@@ -27,6 +27,7 @@ from sklearn_jlntk._validation import (
     StrOptions,
     check_same_namespace,
     has_finite_sum,
+    unchanged_on_error,
     validate_rows,
 )
 from sklearn_jlntk.operators import SKETCHES, make_sketch, project_rows
@@ -147,16 +148,17 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self : FJLT
             Fitted transformer.
         """
-        X = validate_rows(self, X, reset=True)
-        self.n_components_ = self._count_components(*X.shape)
-        self.projection_ = make_sketch(
-            self.method,
-            self.n_components_,
-            X.shape[1],
-            rng=self.random_state,
-            like=X if is_array(X) else np.empty(0, dtype=X.dtype),
-        )
-        self._n_features_out = self.n_components_
+        with unchanged_on_error(self):
+            X = validate_rows(self, X, reset=True)
+            self.n_components_ = self._count_components(*X.shape)
+            self.projection_ = make_sketch(
+                self.method,
+                self.n_components_,
+                X.shape[1],
+                rng=self.random_state,
+                like=X if is_array(X) else np.empty(0, dtype=X.dtype),
+            )
+            self._n_features_out = self.n_components_
         return self
 
     def transform(self, X):
