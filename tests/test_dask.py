@@ -11,6 +11,7 @@ import pytest
 from assertions import assert_close
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
@@ -399,3 +400,17 @@ def test_no_client_says_how_to_start_one(da, data, monkeypatch):
         ValueError, match=r"from distributed import Client.*client=\.\.\."
     ):
         DaskJLFactorizedNTKRegressor().fit(data[0], data[1])
+
+
+@pytest.mark.parametrize("weights", ["balanced", {0: 1.0, 1: 5.0, 2: 2.0}], ids=str)
+def test_class_weights_and_probabilities_are_those_of_one_machine(client, da, weights):
+    X, y = load_iris(return_X_y=True)
+    X, y = X[20:], y[20:]
+    params = {"width": 64, "max_iter": 5, "tol": None, "random_state": 0}
+    params["class_weight"] = weights
+    model = DaskJLFactorizedNTKClassifier(client=client, **params)
+    model.fit(da.from_array(X, chunks=(40, -1)), da.from_array(y, chunks=40))
+    expected = JLFactorizedNTKClassifier(**params).fit(X, y).predict_proba(X)
+    lazy = model.predict_proba(da.from_array(X, chunks=(50, -1)))
+    assert lazy.shape == expected.shape
+    np.testing.assert_allclose(lazy.compute(), expected, rtol=1e-8)

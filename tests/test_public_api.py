@@ -67,11 +67,20 @@ NETWORK_PARAMETERS = {
     "random_state": None,
 }
 
+_FIRST = list(NETWORK_PARAMETERS).index("warm_start")
+CLASSIFIER_PARAMETERS = dict(
+    [
+        *list(NETWORK_PARAMETERS.items())[:_FIRST],
+        ("class_weight", None),
+        *list(NETWORK_PARAMETERS.items())[_FIRST:],
+    ]
+)
+
 # Parameters and defaults, in order: those before "*" may be given by position.
 REQUIRED = inspect.Parameter.empty
 SIGNATURES = {
     "JLFactorizedNTKRegressor": {"*": None, **NETWORK_PARAMETERS},
-    "JLFactorizedNTKClassifier": {"*": None, **NETWORK_PARAMETERS},
+    "JLFactorizedNTKClassifier": {"*": None, **CLASSIFIER_PARAMETERS},
     "dask.DaskJLFactorizedNTKRegressor": {
         "*": None,
         "client": None,
@@ -80,7 +89,7 @@ SIGNATURES = {
     "dask.DaskJLFactorizedNTKClassifier": {
         "*": None,
         "client": None,
-        **NETWORK_PARAMETERS,
+        **CLASSIFIER_PARAMETERS,
     },
     "NTKKernel": {
         "*": None,

@@ -17,6 +17,7 @@ from sklearn_jlntk._validation._checks import (
     validate_rows,
     validate_rows_and_labels,
     validate_rows_and_targets,
+    weight_classes,
 )
 from sklearn_jlntk._validation._row_hashes import row_hashes
 from sklearn_jlntk._validation._scaling import (
@@ -52,4 +53,5 @@ __all__ = [
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
+    "weight_classes",
 ]

@@ -14,6 +14,7 @@ from sklearn.utils._array_api import (
     supported_float_dtypes,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -47,6 +48,7 @@ __all__ = [
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
+    "weight_classes",
 ]
 
 
@@ -267,6 +269,20 @@ def check_two_classes(classes):
             f"y has 1 class, {classes[0]}; a classifier needs samples of two classes at "
             "least."
         )
+
+
+def weight_classes(class_weight, classes, y, sample_weight):
+    """Sample weights times those of the classes of labels y, on the host."""
+    classes, labels = to_host(classes), to_host(y)
+    if sample_weight is not None:
+        sample_weight = to_host(sample_weight)
+    present = np.isin(classes, labels)
+    of_class = np.ones(len(classes))
+    of_class[present] = compute_class_weight(
+        class_weight, classes=classes[present], y=labels, sample_weight=sample_weight
+    )
+    weight = of_class[np.searchsorted(classes, labels)]
+    return weight if sample_weight is None else weight * sample_weight
 
 
 def move_beside(X, array):

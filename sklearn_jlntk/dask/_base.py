@@ -5,6 +5,7 @@ import copy
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -128,6 +129,8 @@ class DaskEstimator(NetworkEstimator):
             if is_classifier(self):
                 self._set_classes(cluster, columns, classes, resume=resume)
                 binarizer = self._label_binarizer
+                if self.class_weight is not None:
+                    columns = self._weighted_classes(cluster, columns)
             data = RowsOnCluster(cluster, table, columns, binarizer, callback_data)
             train(self, data, resume=resume, warn=warn)
         return self
@@ -162,6 +165,25 @@ class DaskEstimator(NetworkEstimator):
             check_same_classes(classes, self.classes_)
         check_labels(labels, self.classes_)
         check_two_classes(self.classes_)
+
+    def _weighted_classes(self, cluster, columns):
+        """Columns whose weights are multiplied by those of their classes."""
+        (totals,) = cluster.total(_samples.class_totals, columns, self.classes_)
+        weights = compute_class_weight(
+            self.class_weight,
+            classes=self.classes_[totals > 0],
+            y=self.classes_[totals > 0],
+            sample_weight=totals[totals > 0],
+        )
+        of_class = np.ones(len(self.classes_))
+        of_class[totals > 0] = weights
+        n_chunks = len(columns)
+        return cluster.keep(
+            _samples.with_class_weights,
+            columns,
+            [self.classes_] * n_chunks,
+            [of_class] * n_chunks,
+        )
 
     def _lazy(self, X, method):
         """Dask array of what a method of the local estimator gives for each chunk."""

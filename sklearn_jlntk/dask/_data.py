@@ -80,9 +80,9 @@ class RowsOnCluster:
 
     def positive(self):
         """Rows of positive weight, None for all."""
-        if self.table.sample_weight[0] is None:
-            return None
         masks = self.cluster.each(_samples.positive_rows, self.columns)
+        if all(mask is None for mask in masks):
+            return None
         return np.concatenate(
             [
                 np.ones(stop - start, dtype=bool) if mask is None else mask

@@ -228,6 +228,9 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
         Share of the samples held out.
     n_iter_no_change : int, default=10
         Steps over which `tol` is judged.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the sample weights, by label; ``"balanced"`` gives all classes the same
+        total weight.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
@@ -262,6 +265,64 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
     """
 
     _local_class = JLFactorizedNTKClassifier
+
+    _parameter_constraints: dict = {
+        **DaskEstimator._parameter_constraints,
+        "class_weight": JLFactorizedNTKClassifier._parameter_constraints[
+            "class_weight"
+        ],
+    }
+
+    def __init__(
+        self,
+        *,
+        client=None,
+        factorization="bc",
+        width=4096,
+        n_components="auto",
+        effective_width="auto",
+        input_sketch="block-hadamard",
+        width_sketch="block-hadamard",
+        learning_rate="auto",
+        max_iter=500,
+        tol=1e-4,
+        alpha=0.0,
+        normalize="bias",
+        initial_output="zero",
+        fit_intercept=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        class_weight=None,
+        warm_start=False,
+        solver="auto",
+        device=None,
+        random_state=None,
+    ):
+        super().__init__(
+            client=client,
+            factorization=factorization,
+            width=width,
+            n_components=n_components,
+            effective_width=effective_width,
+            input_sketch=input_sketch,
+            width_sketch=width_sketch,
+            learning_rate=learning_rate,
+            max_iter=max_iter,
+            tol=tol,
+            alpha=alpha,
+            normalize=normalize,
+            initial_output=initial_output,
+            fit_intercept=fit_intercept,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            solver=solver,
+            device=device,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -335,6 +396,24 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
         if is_dask(X):
             return self._lazy(X, "decision_function")
         return self.to_local().decision_function(X)
+
+    def predict_proba(self, X):
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {Dask array, array-like} of shape (n_samples, n_features)
+            Rows, each with all columns in one chunk; the chunks may be of unknown length.
+
+        Returns
+        -------
+        probabilities : {Dask array, ndarray} of shape (n_samples, n_classes)
+            A Dask array, not computed yet, where X is one; those of
+            :meth:`sklearn_jlntk.JLFactorizedNTKClassifier.predict_proba`.
+        """
+        if is_dask(X):
+            return self._lazy(X, "predict_proba")
+        return self.to_local().predict_proba(X)
 
     def predict(self, X):
         """Predicted labels, those of the largest output.

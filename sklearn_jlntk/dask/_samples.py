@@ -51,6 +51,20 @@ def first(result):
     return result
 
 
+def class_totals(column, classes):
+    """Total weight of each class in a chunk, in a tuple."""
+    labels, sample_weight = column
+    places = np.searchsorted(classes, labels)
+    return (np.bincount(places, sample_weight, minlength=len(classes)),)
+
+
+def with_class_weights(column, classes, of_class):
+    """Labels and weights of a chunk, these multiplied by those of the classes."""
+    labels, sample_weight = column
+    weight = of_class[np.searchsorted(classes, labels)]
+    return labels, weight if sample_weight is None else weight * sample_weight
+
+
 def positive_rows(column):
     """Booleans, rows of positive weight; None where all are."""
     return positive_weights(column[1])

@@ -6,6 +6,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from sklearn_jlntk._backend.array_api import array_namespace
 from sklearn_jlntk._validation import (
+    StrOptions,
     check_labels,
     check_same_classes,
     check_same_namespace,
@@ -13,6 +14,7 @@ from sklearn_jlntk._validation import (
     take_labels,
     unchanged_on_error,
     validate_rows_and_labels,
+    weight_classes,
 )
 from sklearn_jlntk.neural_network._base import NetworkEstimator
 from sklearn_jlntk.neural_network._prediction import by_chunks, predicted_targets
@@ -61,6 +63,9 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         Share of the samples held out, the same of each class.
     n_iter_no_change : int, default=10
         Steps over which `tol` is judged.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the sample weights, by label; ``"balanced"`` gives all classes the same
+        total weight.
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
@@ -119,6 +124,60 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     >>> make_pipeline(StandardScaler(), network).fit(X, y).predict(X[::50])
     array([0, 1, 2])
     """
+
+    _parameter_constraints: dict = {
+        **NetworkEstimator._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        factorization="bc",
+        width=4096,
+        n_components="auto",
+        effective_width="auto",
+        input_sketch="block-hadamard",
+        width_sketch="block-hadamard",
+        learning_rate="auto",
+        max_iter=500,
+        tol=1e-4,
+        alpha=0.0,
+        normalize="bias",
+        initial_output="zero",
+        fit_intercept=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        class_weight=None,
+        warm_start=False,
+        solver="auto",
+        device=None,
+        random_state=None,
+    ):
+        super().__init__(
+            factorization=factorization,
+            width=width,
+            n_components=n_components,
+            effective_width=effective_width,
+            input_sketch=input_sketch,
+            width_sketch=width_sketch,
+            learning_rate=learning_rate,
+            max_iter=max_iter,
+            tol=tol,
+            alpha=alpha,
+            normalize=normalize,
+            initial_output=initial_output,
+            fit_intercept=fit_intercept,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            warm_start=warm_start,
+            solver=solver,
+            device=device,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -179,6 +238,10 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         with unchanged_on_error(self):
             X, y, sample_weight = self._check(X, y, sample_weight, reset=not resume)
             self._settle_classes(y, classes, resume=resume)
+            if self.class_weight is not None:
+                sample_weight = weight_classes(
+                    self.class_weight, self.classes_, y, sample_weight
+                )
             data = training_data(self, X, y, sample_weight, stratify=y)
             train(self, data, resume=resume, warn=warn)
         return self
@@ -227,6 +290,40 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
             self, X, lambda rows: predicted_targets(self, rows, "decision_function")
         )
 
+    def predict_proba(self, X):
+        r"""Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, in the namespace of those in `fit`.
+
+        Returns
+        -------
+        probabilities : array of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to one.
+
+        Notes
+        -----
+        The function that minimises the expected squared loss on targets of -1 and +1 is
+        :math:`2 p(x) - 1`, so the probability of an output f is :math:`(1 + f) / 2`. Near
+        its ends, where an output may lie beyond -1 or +1, the line goes over into a tail
+        that reaches neither 0 nor 1. Of more than two classes, the probabilities of each
+        against the rest are divided by their sum. Outputs on the training rows are not
+        held out: where probabilities matter, `CalibratedClassifierCV` may improve them.
+        """
+        return by_chunks(self, X, self._probabilities)
+
+    def _probabilities(self, X):
+        """Probabilities of rows in memory."""
+        scores = predicted_targets(self, X, "predict_proba")
+        xp = array_namespace(scores)
+        if scores.ndim == 1:
+            p = _probability_of(scores)
+            return xp.stack([1 - p, p], axis=1)
+        p = _probability_of(scores)
+        return p / xp.sum(p, axis=1, keepdims=True)
+
     def predict(self, X):
         """Predicted labels, those of the largest output.
 
@@ -251,3 +348,17 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         else:
             indices = xp.argmax(scores, axis=1)
         return take_labels(self.classes_, indices)
+
+
+# Part of a probability at either end that belongs to the tail.
+_TAIL = 0.025
+
+
+def _probability_of(scores):
+    """Probability (1 + f) / 2 of outputs f, smoothly kept between 0 and 1."""
+    xp = array_namespace(scores)
+    p = (1 + xp.abs(scores)) / 2
+    # From 1 - tail on, 1 - p falls like 1 / p, with the same slope where they meet.
+    beyond = xp.clip(p - (1 - _TAIL), min=0.0)
+    p = xp.where(beyond > 0, 1 - _TAIL / (1 + beyond / _TAIL), p)
+    return xp.where(scores < 0, 1 - p, p)
