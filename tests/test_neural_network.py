@@ -356,6 +356,17 @@ def test_running_out_of_steps_warns_with_advice():
         regressor(max_iter=3, tol=1e-6).fit(X, y)
 
 
+def test_a_training_that_learned_nothing_says_so():
+    X, y = data()
+    model = regressor(tol=1e-3, max_iter=500)
+    with pytest.warns(ConvergenceWarning, match="almost nothing was learned") as caught:
+        model.fit(X + 1000, y)
+    assert "standardise them" in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, y)
+
+
 def test_divergence_names_the_rate_and_the_limit(factorization):
     X, y = data()
     limit = 2 * regressor(factorization=factorization).fit(X, y).learning_rate_

@@ -1,6 +1,7 @@
 """The report: its numbers are the model's, and its words claim no more than was seen."""
 
 import dataclasses
+import html
 import math
 
 import numpy as np
@@ -225,9 +226,7 @@ def test_table_prints_every_quantity_once(rows):
     report = fitted(rows, factorization="abc").diagnose(*rows)
     text, html = str(report), report._repr_html_()
     assert repr(report) == text
-    assert text.startswith(
-        "ABC network on n = 40 rows of d = 10 inputs, l = 8, k = 128"
-    )
+    assert "ABC network on n = 40 rows of d = 10 inputs, l = 8, k = 128" in text
     for heading, lines in report.table().items():
         assert text.count(heading) == html.count(heading) == 1
         for name, observed, _ in lines:
@@ -258,3 +257,43 @@ def test_report_follows_the_namespace(xp, dtype):
 def test_report_needs_a_fitted_model(rows):
     with pytest.raises(ValueError, match="not fitted"):
         clone(JLFactorizedNTKRegressor()).diagnose(*rows)
+
+
+def test_first_words_need_no_paper(rows):
+    report = fitted(rows, width=4096).diagnose(*rows)
+    first = " ".join(str(report).partition("\n\n")[0].splitlines())
+    assert first == report.summary
+    assert first.startswith("In the kernel regime: ")
+    assert " % of the gates flipped; the kernel of the start explains " in first
+    assert "its bound held at every step" in first
+    assert report.summary in html.unescape(report._repr_html_())
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_share_of_the_kernel_is_that_of_descent_with_it(rows, alpha):
+    X, y = rows
+    model = fitted(rows, width=256, alpha=alpha)
+    H, target = model.ntk(X, at="init"), y - y.mean()
+    dual, u = np.zeros_like(y), np.zeros_like(y)
+    for _ in range(model.n_iter_):
+        dual = dual + model.learning_rate_ * (target - u - alpha * dual)
+        u = H @ dual
+    learned = model.predict(X) - y.mean()
+    share = 1 - np.sum((learned - u) ** 2) / np.sum(learned**2)
+    assert model.diagnose(X, y).kernel_share == pytest.approx(share, abs=1e-9)
+    assert share > 0.9
+
+
+def test_large_targets_are_named_as_what_leaves_the_regime(rows):
+    X, y = rows
+    large = 7 * y / y.std()
+    report = fitted((X, large), width=16, max_iter=500).diagnose(X, large)
+    assert report.kernel_share < 0.95
+    assert "The targets are 7 times as large" in report.summary
+    assert "TransformedTargetRegressor" in report.summary
+
+
+@pytest.mark.parametrize("delta", [0, 1, -0.1, 2, "0.1", None, float("nan")])
+def test_a_delta_that_is_no_probability_is_refused(rows, delta):
+    with pytest.raises(ValueError, match="give a number between 0 and 1"):
+        fitted(rows).diagnose(*rows, delta=delta)

@@ -1,5 +1,7 @@
 """Report on a trained network: the theorems' quantities beside the measured ones."""
 
+import math
+import textwrap
 from dataclasses import dataclass
 from html import escape
 
@@ -15,6 +17,11 @@ from sklearn_jlntk.operators import Identity
 
 __all__ = ["NTKReport", "dependent_rows"]
 
+# Shares of what was learned that the kernel at the start explains, from which a training is
+# in the kernel regime, and below which it is outside of it.
+_IN_REGIME, _OUTSIDE = 0.95, 0.5
+# Characters in a line of the printed report.
+_WIDTH = 79
 # Groups of dependent rows that a report names; it counts the others.
 _NAMED_GROUPS = 5
 
@@ -59,6 +66,12 @@ class NTKReport:
     eps : float
         Relative rounding of the dtype. The loss is not asked to be below its bound by
         less than 64 of it, nor below the square of 32 of it times the loss at the start.
+    kernel_share : float
+        Share of the squares of what was learned, u(T) - u(0), that gradient descent with
+        the kernel of the start, H(0), explains: 1 where the two agree. NaN where nothing
+        was learned.
+    target_scale : float
+        Root mean square of the residuals at the start.
     dependent_rows : tuple of tuple of int
         Groups of rows that make the limit kernel singular: zero rows, and rows that are
         equal or parallel as the network sees them.
@@ -83,6 +96,8 @@ class NTKReport:
     initial_residual: float
     loss_ratio: object
     eps: float
+    kernel_share: float
+    target_scale: float
     dependent_rows: tuple
 
     @property
@@ -148,6 +163,55 @@ class NTKReport:
         return None
 
     @property
+    def summary(self):
+        """The outcome in plain words: regime, advice, and the fate of the bound."""
+        return " ".join(filter(None, [self._regime, self._advice, self._theorem]))
+
+    @property
+    def _regime(self):
+        """Whether the training was one with the kernel of its start."""
+        if np.isnan(self.kernel_share):
+            return "Nothing was learned: the outputs are those of the start."
+        place = "At the edge of"
+        if self.kernel_share >= _IN_REGIME:
+            place = "In"
+        elif self.kernel_share < _OUTSIDE:
+            place = "Outside"
+        return (
+            f"{place} the kernel regime: {100 * self.end['flipped_gates']:.2g} % of the "
+            "gates flipped; the kernel of the start explains "
+            f"{100 * max(self.kernel_share, 0):.3g} % of what was learned."
+        )
+
+    @property
+    def _advice(self):
+        """How to come closer to the regime, where a training has left it."""
+        if np.isnan(self.kernel_share) or self.kernel_share >= _IN_REGIME:
+            return ""
+        if self.target_scale > 1.5:
+            return (
+                f"The targets are {self.target_scale:.2g} times as large as the outputs at "
+                "the start: standardise them, for instance by TransformedTargetRegressor."
+            )
+        return "Increase width or alpha, or take fewer steps."
+
+    @property
+    def _theorem(self):
+        """What the theorem asks for, and what became of its bound."""
+        if self.reason is not None:
+            return ""
+        reached = "reached" if self.width >= self.theorem_width else "not reached"
+        if self.worst_ratio is None:
+            return f"The theorem's width is {reached}."
+        held = "held at every step" if not self._exceeded.size else "was exceeded"
+        return f"The theorem's width is {reached}; its bound {held}."
+
+    @property
+    def _exceeded(self):
+        """Steps after which the loss was above its bound."""
+        return np.flatnonzero(self.loss_ratio > self.bound * (1 + 64 * self.eps))
+
+    @property
     def verdict(self):
         """Conditions of the theorem and fate of its bound, in a sentence."""
         if self.reason is not None:
@@ -159,7 +223,7 @@ class NTKReport:
         condition = f"sufficient condition {'met' if is_met else 'not met'}"
         if self.worst_ratio is None:
             return f"{condition}; no step was taken."
-        exceeded = np.flatnonzero(self.loss_ratio > self.bound * (1 + 64 * self.eps))
+        exceeded = self._exceeded
         if exceeded.size == 0:
             outcome = "bound observed to hold at every step"
         else:
@@ -267,7 +331,7 @@ class NTKReport:
         table = self.table()
         rows = [row for lines in table.values() for row in lines]
         widths = [max(len(row[i]) for row in rows) for i in range(2)]
-        lines = [self._title, ""]
+        lines = [textwrap.fill(self.summary, _WIDTH), "", self._title, ""]
         for heading, group in table.items():
             lines.append(heading)
             lines += [
@@ -290,7 +354,7 @@ class NTKReport:
                 for row in group
             ]
         return (
-            f"<table><caption>{escape(self._title)}</caption>"
+            f"<p>{escape(self.summary)}</p><table><caption>{escape(self._title)}</caption>"
             f"<tbody>{''.join(body)}</tbody></table><p>{escape(self.verdict)}</p>"
         )
 
@@ -317,6 +381,8 @@ class NTKReport:
         residuals,
         losses,
         learning_rate,
+        alpha,
+        n_steps,
         delta,
         **sizes,
     ):
@@ -339,6 +405,10 @@ class NTKReport:
             squared residuals.
         learning_rate : float
             Step size that was used.
+        alpha : float
+            Penalty.
+        n_steps : int
+            Steps that were taken.
         delta : float
             Probability with which the theorems' promises may fail.
         **sizes : str or int
@@ -379,6 +449,10 @@ class NTKReport:
             initial_residual=norms[0],
             loss_ratio=_loss_ratio(losses, norms, eps),
             eps=eps,
+            kernel_share=_kernel_share(
+                drift.initial_kernel, residuals, learning_rate, alpha, n_steps
+            ),
+            target_scale=norms[0] / math.prod(residuals[0].shape) ** 0.5,
             dependent_rows=dependent_rows(to_host(features)),
             **sizes,
         )
@@ -401,6 +475,29 @@ def dependent_rows(features):
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     found = [tuple(map(int, group)) for group in groups if len(group) > 1]
     return (*([zeros] if zeros else []), *sorted(found))
+
+
+def _kernel_share(H, residuals, learning_rate, alpha, n_steps):
+    r"""Share of what was learned that gradient descent with a fixed kernel explains.
+
+    With :math:`H = Q \Lambda Q^T`, T steps at the rate :math:`\eta` learn :math:`Q
+    \Lambda (1 - (1 - \eta (\Lambda + \alpha))^T) / (\Lambda + \alpha) Q^T r_0`.
+    """
+    start, end = (
+        to_host(r).astype(np.float64).reshape(r.shape[0], -1) for r in residuals
+    )
+    learned = start - end
+    size = np.sum(learned**2)
+    if size == 0:
+        return float("nan")
+    eigenvalues, Q = np.linalg.eigh(to_host(H).astype(np.float64))
+    rate = np.maximum(eigenvalues, 0.0) + alpha
+    progress = 1 - (1 - learning_rate * rate) ** n_steps
+    gain = np.divide(
+        eigenvalues * progress, rate, out=np.zeros_like(rate), where=rate > 0
+    )
+    expected = Q @ (gain[:, None] * (Q.T @ start))
+    return float(1 - np.sum((learned - expected) ** 2) / size)
 
 
 def _loss_ratio(losses, residual_norms, eps):

@@ -242,17 +242,22 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets or labels.
         delta : float, default=0.1
-            Probability with which the theorems' promises may fail.
+            Probability with which the theorems' promises may fail, between 0 and 1.
 
         Returns
         -------
         report : NTKReport
-            Prints as a table.
+            Prints as a verdict in plain words and a table.
 
         Notes
         -----
         Costs :math:`O(n^2 m + n^3)` operations; a few thousand rows at the most.
         """
+        if not (isinstance(delta, Real) and 0 < delta < 1):
+            raise ValueError(
+                f"delta={delta!r} is a probability with which a promise may fail; give a "
+                "number between 0 and 1, for instance 0.1."
+            )
         model = self.fitted_network()
         check_same_namespace(X, self, attribute="weights_", method="diagnose")
         X, y, _ = self._check(X, y, None, reset=False)
@@ -274,6 +279,8 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
             residuals=(targets - start, targets - end),
             losses=[v / unit for v in self.loss_curve_] if self.alpha == 0 else None,
             learning_rate=self.learning_rate_,
+            alpha=float(self.alpha),
+            n_steps=self.n_iter_,
             delta=delta,
             factorization=self._fitted_with["factorization"],
             **self._sizes_to_compare(*X.shape)._asdict(),

@@ -36,6 +36,8 @@ from sklearn_jlntk.ntk import infinite_width_ntk, smallest_eigenvalue
 # Steps whose losses are read together where reading waits, and numbers that their
 # weights may take up: where these are many, a step is long and a read is nothing.
 _AHEAD, _NUMBERS_AHEAD = 16, 2**24
+# R2 on the training rows below which a training that has converged learned nothing.
+_LEAST_LEARNED = 0.05
 # Parameters that a warm start cannot change: the network was drawn and trained with them.
 _KEPT = (*Architecture._fields, "initial_output", "fit_intercept")
 _COUNTED = ("width", "n_components", "effective_width")
@@ -107,7 +109,7 @@ def _train_from(start, estimator, data, *, resume, warn):
         if tasks.latest is not None:
             vars(estimator).update(tasks.latest())
         raise
-    _judge_status(estimator, result, rate, loss, warn)
+    _judge_status(estimator, result, rate, loss, history, warn)
     _forget_scores(estimator)
     fitted = attributes(result.weights, result.losses, True)
     vars(estimator).update(fitted)
@@ -383,7 +385,7 @@ def _forget_scores(estimator):
         vars(estimator).pop(name, None)
 
 
-def _judge_status(estimator, result, learning_rate, loss, warn):
+def _judge_status(estimator, result, learning_rate, loss, history, warn):
     """Error, warning or silence for the way the descent ended."""
     status = result.status
     if status is DescentStatus.DIVERGED:
@@ -400,9 +402,27 @@ def _judge_status(estimator, result, learning_rate, loss, warn):
             f"{learning_rate:.4g}. It contracts below 2 / lambda_max = {limit:.4g}, "
             f"with lambda_max the largest eigenvalue of H(0) plus alpha; {remedy}"
         )
+    if status is DescentStatus.CONVERGED and warn and not history.begun:
+        _warn_of_nothing_learned(estimator, result)
     if status is DescentStatus.OUT_OF_STEPS and warn and estimator.tol is not None:
         warnings.warn(
             f"Stopped after max_iter={estimator.max_iter} steps. {status.value}",
             ConvergenceWarning,
             stacklevel=5,
         )
+
+
+def _warn_of_nothing_learned(estimator, result):
+    """Warn where a training has converged with next to nothing learned."""
+    first, last = result.losses[0], result.losses[-1]
+    if not last > (1 - _LEAST_LEARNED) * first > 0:
+        return
+    warnings.warn(
+        f"Training stopped after {result.n_iter} steps by tol={estimator.tol:g}, with R2 = "
+        f"{1 - last / first:.2g} on the training rows: almost nothing was learned. Columns "
+        "far from mean 0, or of scales that differ by orders of magnitude, make all rows "
+        "look alike: standardise them, for instance by StandardScaler. Otherwise lower "
+        "tol, or y has little to do with X.",
+        ConvergenceWarning,
+        stacklevel=5,
+    )
