@@ -1,9 +1,7 @@
 """Report on a trained network: the theorems' quantities beside the measured ones."""
 
 import math
-import textwrap
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -12,16 +10,17 @@ from scipy.sparse.csgraph import connected_components
 from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 from sklearn_jlntk.diagnostics._drift import KernelDrift
+from sklearn_jlntk.diagnostics._report_text import (
+    html_of,
+    summary_of,
+    table_of,
+    text_of,
+)
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity
 
 __all__ = ["NTKReport", "dependent_rows"]
 
-# Shares of what was learned that the kernel at the start explains, from which a training is
-# in the kernel regime, and below which it is outside of it.
-_IN_REGIME, _OUTSIDE = 0.95, 0.5
-# Characters in a line of the printed report.
-_WIDTH = 79
 # Groups of dependent rows that a report names; it counts the others.
 _NAMED_GROUPS = 5
 
@@ -165,49 +164,10 @@ class NTKReport:
     @property
     def summary(self):
         """The outcome in plain words: regime, advice, and the fate of the bound."""
-        return " ".join(filter(None, [self._regime, self._advice, self._theorem]))
+        return summary_of(self)
 
     @property
-    def _regime(self):
-        """Whether the training was one with the kernel of its start."""
-        if np.isnan(self.kernel_share):
-            return "Nothing was learned: the outputs are those of the start."
-        place = "At the edge of"
-        if self.kernel_share >= _IN_REGIME:
-            place = "In"
-        elif self.kernel_share < _OUTSIDE:
-            place = "Outside"
-        return (
-            f"{place} the kernel regime: {100 * self.end['flipped_gates']:.2g} % of the "
-            "gates flipped; the kernel of the start explains "
-            f"{100 * max(self.kernel_share, 0):.3g} % of what was learned."
-        )
-
-    @property
-    def _advice(self):
-        """How to come closer to the regime, where a training has left it."""
-        if np.isnan(self.kernel_share) or self.kernel_share >= _IN_REGIME:
-            return ""
-        if self.target_scale > 1.5:
-            return (
-                f"The targets are {self.target_scale:.2g} times as large as the outputs at "
-                "the start: standardise them, for instance by TransformedTargetRegressor."
-            )
-        return "Increase width or alpha, or take fewer steps."
-
-    @property
-    def _theorem(self):
-        """What the theorem asks for, and what became of its bound."""
-        if self.reason is not None:
-            return ""
-        reached = "reached" if self.width >= self.theorem_width else "not reached"
-        if self.worst_ratio is None:
-            return f"The theorem's width is {reached}."
-        held = "held at every step" if not self._exceeded.size else "was exceeded"
-        return f"The theorem's width is {reached}; its bound {held}."
-
-    @property
-    def _exceeded(self):
+    def exceeded(self):
         """Steps after which the loss was above its bound."""
         return np.flatnonzero(self.loss_ratio > self.bound * (1 + 64 * self.eps))
 
@@ -223,7 +183,7 @@ class NTKReport:
         condition = f"sufficient condition {'met' if is_met else 'not met'}"
         if self.worst_ratio is None:
             return f"{condition}; no step was taken."
-        exceeded = self._exceeded
+        exceeded = self.exceeded
         if exceeded.size == 0:
             outcome = "bound observed to hold at every step"
         else:
@@ -272,102 +232,16 @@ class NTKReport:
             For each heading, triples of texts: quantity, what was observed, and what it
             stands beside.
         """
-        start, end = self.start, self.end
-        kernel = [
-            ("lambda_0, limit kernel", _text(self.lambda_0), ""),
-            ("lambda_min H(0)", _text(start["lambda_min"]), ""),
-            (
-                "lambda_min H(T)",
-                _text(end["lambda_min"]),
-                f"lambda_0 / 2 = {_text(self.lambda_0 / 2)}",
-            ),
-            (
-                "||H(T) - H(0)||",
-                _text(end["drift"]),
-                f"lambda_0 / 4 = {_text(self.lambda_0 / 4)}",
-            ),
-            ("cosine of H(T) and H(0)", f"{end['cosine']:.6f}", ""),
-            (
-                "rank of H(T)",
-                str(self.rank),
-                f"at most {min(self.n_samples, self.n_weights)}",
-            ),
-            ("sqrt(2 y' H^-1 y / n)", _text(self.complexity), "in units of y"),
-        ]
-        if self.factorization == "abc":
-            of_bc = ("lambda_0 of the BC network", _text(self.lambda_0_bc), "")
-            kernel.insert(1, of_bc)
-        radius = f"R = {_text(self.radius)}"
-        corollary = f"Corollary 4.1: {_text(self.movement_bound)}"
-        if self.factorization == "abc":
-            corollary = ""  # it speaks of neurons that move each for itself
-        return {
-            "Kernel": kernel,
-            "Movement": [
-                ("largest of a row of B", _text(end["weight_movement"]), corollary),
-                ("largest of a row of W", _text(end["neuron_movement"]), radius),
-                ("flipped gates", f"{end['flipped_gates']:.3%}", ""),
-            ],
-            "Conditions, constants as 1": [
-                ("width m", str(self.width), f"theorem: {_text(self.theorem_width)}"),
-                (
-                    "learning rate",
-                    _text(self.learning_rate),
-                    f"theorem: {_text(self.theorem_learning_rate)}",
-                ),
-                (
-                    "",
-                    "",
-                    f"divergence: 2 / lambda_max = {_text(2 / start['lambda_max'])}",
-                ),
-            ],
-            "Trained parameters, operations a step": [
-                (name, f"{parameters:,}", f"{operations:.3g}")
-                for name, (parameters, operations) in self.costs.items()
-            ],
-        }
+        return table_of(self)
 
     def __str__(self):
-        table = self.table()
-        rows = [row for lines in table.values() for row in lines]
-        widths = [max(len(row[i]) for row in rows) for i in range(2)]
-        lines = [textwrap.fill(self.summary, _WIDTH), "", self._title, ""]
-        for heading, group in table.items():
-            lines.append(heading)
-            lines += [
-                f"  {a:<{widths[0]}}  {b:>{widths[1]}}  {c}".rstrip()
-                for a, b, c in group
-            ]
-        return "\n".join([*lines, "", self.verdict])
+        return text_of(self)
 
     __repr__ = __str__
 
     def _repr_html_(self):
         """Table for notebooks."""
-        body = []
-        for heading, group in self.table().items():
-            body.append(
-                f'<tr><th colspan="3" scope="rowgroup">{escape(heading)}</th></tr>'
-            )
-            body += [
-                "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-                for row in group
-            ]
-        return (
-            f"<p>{escape(self.summary)}</p><table><caption>{escape(self._title)}</caption>"
-            f"<tbody>{''.join(body)}</tbody></table><p>{escape(self.verdict)}</p>"
-        )
-
-    @property
-    def _title(self):
-        """First line: the network and its sizes."""
-        names = {"dense": "Dense", "bc": "BC", "abc": "ABC"}
-        inner = f"l = {self.n_components}, " if self.factorization != "dense" else ""
-        inner += f"k = {self.effective_width}, " if self.factorization == "abc" else ""
-        return (
-            f"{names[self.factorization]} network on n = {self.n_samples} rows of "
-            f"d = {self.n_inputs} inputs, {inner}m = {self.width}"
-        )
+        return html_of(self)
 
     @classmethod
     def from_network(
@@ -517,8 +391,3 @@ def _norm(residual):
     """Euclidean norm over samples and outputs."""
     xp = array_namespace(residual)
     return float(xp.linalg.vector_norm(xp.reshape(residual, (-1,))))
-
-
-def _text(number):
-    """Three digits of a number."""
-    return f"{number:.3g}"
