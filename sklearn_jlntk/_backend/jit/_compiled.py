@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numba
 
-from sklearn_jlntk._backend.threads import map_on_threads, n_blas_threads
+from sklearn_jlntk._backend.blas_threads import n_blas_threads
+from sklearn_jlntk._backend.threads import map_on_threads
 
 
 def compiled(function, **options):
