@@ -4,10 +4,11 @@ import hashlib
 import os
 import pickle
 import tempfile
-import warnings
 from copy import copy
 from numbers import Integral
 from pathlib import Path
+
+from sklearn_jlntk._backend.user_warnings import warn_user
 
 __all__ = ["Checkpoint", "load_checkpoint"]
 
@@ -121,12 +122,10 @@ class Checkpoint:
         try:
             _replace(self.path, _packed(model))
         except OSError as error:
-            warnings.warn(
+            warn_user(
                 f"The checkpoint {os.fspath(self.path)!r} after step {model.n_iter_} could "
                 f"not be written: {error}. The training goes on, and a checkpoint written "
-                "before stays.",
-                UserWarning,
-                stacklevel=2,
+                "before stays."
             )
 
 

@@ -28,7 +28,7 @@ LAYERS = (
     {"__init__"},
 )
 # Modules that import nothing of ours.
-SELF_CONTAINED = {"gradient_descent._loop", "theory", "_backend.array_api"}
+SELF_CONTAINED = {"gradient_descent._loop", "theory", "_backend.user_warnings"}
 
 # Libraries, and the modules or folders that may name them.
 DOORS = {

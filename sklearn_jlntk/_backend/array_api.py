@@ -5,7 +5,6 @@ at hand. What an array library does in a way of its own is said here and nowhere
 """
 
 import sys
-import warnings
 from contextlib import contextmanager
 from functools import cache
 
@@ -20,6 +19,8 @@ from array_api_compat import (
     is_torch_array,
     to_device,
 )
+
+from sklearn_jlntk._backend.user_warnings import warn_user
 
 __all__ = [
     "array_namespace",
@@ -217,11 +218,9 @@ def at_hand(device_, *, warn=False):
         check_card(device_)
     except (ImportError, RuntimeError):
         if warn:
-            warnings.warn(
+            warn_user(
                 "This estimator has device='cuda', and here is no CuPy or no card: it "
-                "computes on the CPU. Use set_params(device=None) to say so.",
-                UserWarning,
-                stacklevel=5,
+                "computes on the CPU. Use set_params(device=None) to say so."
             )
         return "cpu"
     return device_
