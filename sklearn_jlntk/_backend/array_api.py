@@ -24,6 +24,7 @@ from sklearn_jlntk._backend.user_warnings import warn_user
 
 __all__ = [
     "array_namespace",
+    "array_place",
     "at_hand",
     "check_card",
     "device",
@@ -83,6 +84,19 @@ def prototype(like):
     """Empty array that remembers the namespace, device and dtype of `like`."""
     xp = array_namespace(like)
     return xp.empty((0,), dtype=like.dtype, device=device(like))
+
+
+def array_place(x):
+    """Namespace, device and dtype of an array, to be the key of a cache.
+
+    As texts where they cannot be hashed; CuPy's devices cannot.
+    """
+    place = array_namespace(x), device(x), x.dtype
+    try:
+        hash(place)
+    except TypeError:
+        return tuple(map(str, place))
+    return place
 
 
 def is_queued(x):
