@@ -77,13 +77,13 @@ FITS = {
         "Stopped after",
     ),
     "few weights": (
-        lambda _: regressor(width=8, n_components=2),
+        lambda _: regressor(width=8, n_components=6, learning_rate="theory"),
         Y,
         UserWarning,
         "trained weights are fewer",
     ),
     "few weights of a classifier": (
-        lambda _: classifier(width=8, n_components=2),
+        lambda _: classifier(width=8, n_components=6, learning_rate="theory"),
         LABELS,
         UserWarning,
         "trained weights are fewer",
