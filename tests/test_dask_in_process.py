@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_jlntk import JLFactorizedNTKRegressor
+from sklearn_jlntk.checkpoint import Checkpoint, load_checkpoint
 from sklearn_jlntk.dask import (
     DaskJLFactorizedNTKClassifier,
     DaskJLFactorizedNTKRegressor,
@@ -22,6 +23,18 @@ PARAMS = {"width": 2048, "max_iter": 4, "random_state": 0}
 
 X = np.random.default_rng(0).normal(size=(600, 5))
 Y = np.sin(X[:, 0])
+
+
+class Stop(Checkpoint):
+    """Callback that interrupts after three steps."""
+
+    def __init__(self):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        """The interrupt, if it is time."""
+        if context.task_name == "step" and context.task_id == 2:
+            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +84,32 @@ def test_warnings_point_at_the_line_of_the_user(rows, model, y):
         model.fit(rows, y)
     stopped = [w for w in caught if w.category is ConvergenceWarning]
     assert [w.filename for w in stopped] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "make, y",
+    [
+        (DaskJLFactorizedNTKRegressor, Y),
+        (DaskJLFactorizedNTKClassifier, np.array(["low", "high"])[(Y > 0) * 1]),
+    ],
+)
+def test_checkpoints_hold_no_client_and_go_on(rows, client, tmp_path, make, y):
+    params = {"tol": None, "client": client, **PARAMS}
+    whole = make(**params).fit(rows, y)
+    path = tmp_path / "network"
+    make(**params | {"max_iter": 2}).set_callbacks(Checkpoint(path)).fit(rows, y)
+    loaded = load_checkpoint(path)
+    assert type(loaded) is make
+    assert loaded.client is None
+    assert not hasattr(loaded, "client_")
+    with pytest.raises(KeyboardInterrupt):
+        make(**params).set_callbacks(Checkpoint(path, every=2), Stop()).fit(rows, y)
+    loaded = load_checkpoint(path)
+    assert loaded.n_iter_ == 2
+    loaded.fit(rows, y)
+    # Sums of chunks come in the order of the workers.
+    assert_close(loaded.weights_, whole.weights_, rtol=1e-9, atol=1e-9)
+    assert loaded.n_iter_ == whole.n_iter_
 
 
 # ---------------------------------------------------------------- addresses
