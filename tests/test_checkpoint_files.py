@@ -384,11 +384,12 @@ FORGED = {
 
 @pytest.mark.parametrize("model", FORGED.values(), ids=FORGED)
 def test_forged_texts_are_refused(model, tmp_path):
-    with forged(tmp_path / "network", model) as path:
-        with pytest.raises(
-            ValueError, match=r"holds what this version.* Nothing of it"
-        ):
-            load_checkpoint(path)
+    words = r"holds what this version.* Nothing of it"
+    with (
+        forged(tmp_path / "network", model) as path,
+        pytest.raises(ValueError, match=words),
+    ):
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize(
