@@ -74,7 +74,9 @@ def on_workers(n_workers, problems):
     """Seconds per step of each problem (n_rows, width, n_steps)."""
     with (
         LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, dashboard_address=":0"
+            n_workers=n_workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
         Client(cluster),
     ):

@@ -122,8 +122,13 @@ def on_a_cluster():
     from sklearn_jlntk.dask import DaskJLFactorizedNTKRegressor
 
     (X, y), *_ = tables()
-    options = {"processes": False, "dashboard_address": None}
-    with Client(n_workers=1, threads_per_worker=1, **options) as client:
+    with Client(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+    ) as client:
         rows = da.from_array(X, chunks=(150, -1))
         model = DaskJLFactorizedNTKRegressor(client=client, **SMALL).fit(rows, y)
         yield "dask", model.weights_, model.predict(X)

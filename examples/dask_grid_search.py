@@ -45,7 +45,8 @@ def fit_over_rows(X, y, alpha):
 def main():
     """Search on two workers, then fit the best network over the rows."""
     X, y = load_diabetes(return_X_y=True)
-    with Client(n_workers=2, threads_per_worker=1, dashboard_address=":0"):
+    # Nothing listens on an address that other machines can reach.
+    with Client(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"):
         search = search_over_fits(X, y)
         (alpha,) = search.best_params_.values()
         print(f"best alpha {alpha}, R2 {search.best_score_:.2f} in cross-validation")

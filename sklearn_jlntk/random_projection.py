@@ -6,7 +6,6 @@ of coordinates before. The maps here differ in what they cost to draw, to keep a
 apply; the default needs O(log n_components) operations for each entry of the rows.
 """
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -22,6 +21,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import array_namespace, device, is_array
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
     StrOptions,
@@ -253,12 +253,11 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
         needed = int(johnson_lindenstrauss_min_dim(n_samples, eps=self.eps))
         if needed > n_features:
-            warnings.warn(
+            warn_user(
                 f"eps={self.eps} and n_samples={n_samples} ask for {needed} components, "
                 f"more than n_features={n_features}: {n_features} are made, and no "
                 "dimension is saved. Use a larger eps or a number of components.",
                 DataDimensionalityWarning,
-                stacklevel=4,
             )
         return min(max(needed, 1), n_features)
 

@@ -8,6 +8,7 @@ import pytest
 NAMESPACES = [
     "numpy",
     "array_api_strict",
+    "unhashable_arrays",
     "torch",
     pytest.param("cupy", marks=pytest.mark.gpu),
 ]

@@ -45,7 +45,8 @@ def start_cluster(n_workers=2):
         n_workers=n_workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=":0",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
     )
 
 

@@ -8,7 +8,7 @@ from assertions import assert_close, assert_same
 from scipy.linalg import hadamard
 
 from sklearn_jlntk._backend.array_api import from_host, to_host
-from sklearn_jlntk.operators import Sparse, make_sketch
+from sklearn_jlntk.operators import Sparse, _walsh_hadamard, make_sketch
 from sklearn_jlntk.operators._random import (
     bernoulli_positions,
     random_positions,
@@ -37,6 +37,22 @@ def test_transform_is_the_hadamard_matrix(exponent, n_columns, xp, dtype):
     assert walsh_hadamard(V).dtype == dtype
     assert_close(walsh_hadamard(V), matrix @ to_host(V), atol=atol)
     assert_close(walsh_hadamard(V[0, :, :]), matrix @ to_host(V[0, :, :]), atol=atol)
+
+
+def test_matrices_of_a_transform_are_moved_once_and_few_are_kept(xp, monkeypatch):
+    monkeypatch.setattr(_walsh_hadamard, "_moved", {})
+    for bits in (32, 64, 32):
+        V = xp.ones((8, 50), dtype=getattr(xp, f"float{bits}"))
+        walsh_hadamard(V)
+        kept = list(_walsh_hadamard._moved.values())
+        walsh_hadamard(V)
+        again = _walsh_hadamard._moved.values()
+        assert all(a is b for a, b in zip(kept, again, strict=True))
+    assert len(kept) == 2
+    assert {matrix.shape[0] for matrix in kept} == {8}
+    monkeypatch.setattr(_walsh_hadamard, "_MOST_MOVED", 1)
+    walsh_hadamard(V[:4, :])
+    assert len(_walsh_hadamard._moved) == 1
 
 
 def test_transform_twice_is_a_multiple_of_the_identity():

@@ -2,11 +2,21 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
-from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
+from sklearn_jlntk import (
+    FJLT,
+    JLFactorizedNTKClassifier,
+    JLFactorizedNTKRegressor,
+    NTKKernel,
+)
 from sklearn_jlntk.diagnostics import NTKMonitor
 from sklearn_jlntk.plotting import (
     KernelDriftDisplay,
@@ -210,6 +220,98 @@ def test_deviation_falls_like_the_root_of_the_size(rows, factorization, param_na
         network, rows[0], sizes=(64, 256, 1024), param_name=param_name, n_draws=4
     )
     assert abs(display.slope_ + 0.5) <= 4 * display.slope_error_
+
+
+NETWORK_DISPLAYS = {
+    "curve": lambda estimator, X: TrainingCurveDisplay.from_estimator(estimator),
+    "curve and bound": lambda estimator, X: TrainingCurveDisplay.from_estimator(
+        estimator, X, X[:, 0]
+    ),
+    "spectrum": NTKSpectrumDisplay.from_estimator,
+    "scaling": WidthScalingDisplay.from_estimator,
+}
+UNFITTED = [JLFactorizedNTKRegressor(), JLFactorizedNTKClassifier(), NTKKernel()]
+
+
+@pytest.mark.parametrize("name", ["curve", "curve and bound", "spectrum"])
+@pytest.mark.parametrize("estimator", UNFITTED, ids=lambda e: type(e).__name__)
+def test_what_is_not_fitted_is_not_drawn(rows, name, estimator):
+    with pytest.raises(NotFittedError, match="instance is not fitted yet"):
+        NETWORK_DISPLAYS[name](estimator, rows[0])
+
+
+@pytest.mark.parametrize("draw", NETWORK_DISPLAYS.values(), ids=NETWORK_DISPLAYS)
+@pytest.mark.parametrize("estimator", [NTKKernel(), FJLT(4), Ridge()], ids=str)
+def test_what_is_no_network_is_not_drawn(rows, draw, estimator):
+    with pytest.raises(
+        TypeError, match=r" has no .* to draw\. Give a .*network, such as"
+    ):
+        draw(estimator.fit(*rows), rows[0])
+
+
+@pytest.mark.parametrize("draw", NETWORK_DISPLAYS.values(), ids=NETWORK_DISPLAYS)
+def test_a_pipeline_is_told_of_its_last_step(rows, model, draw):
+    with pytest.raises(
+        TypeError, match=r"pipeline\[-1\] if it.*\[:-1\]\.transform\(X\)"
+    ):
+        draw(make_pipeline("passthrough", model), rows[0])
+
+
+def test_rows_come_with_their_targets(rows, model):
+    with pytest.raises(ValueError, match="X is given without y; the bound needs both"):
+        TrainingCurveDisplay.from_estimator(model, rows[0])
+    with pytest.raises(ValueError, match="y is given without X; the bound needs both"):
+        TrainingCurveDisplay.from_estimator(model, y=rows[1])
+
+
+@pytest.mark.parametrize("report", [None, JLFactorizedNTKRegressor()])
+def test_what_is_no_report_is_not_drawn(report):
+    with pytest.raises(TypeError, match=r"has no loss_ratio to draw\. Give the report"):
+        TrainingCurveDisplay.from_report(report)
+
+
+def test_what_is_no_monitor_or_has_followed_nothing_is_not_drawn(model):
+    with pytest.raises(
+        TypeError, match=r"has no get_logs to draw\. Give the NTKMonitor"
+    ):
+        KernelDriftDisplay.from_monitor(model)
+    with pytest.raises(ValueError, match="No logs to retrieve"):
+        KernelDriftDisplay.from_monitor(NTKMonitor())
+
+
+def test_kernels_and_quantities_are_tuples_of_known_names(rows, model, monitor):
+    with pytest.raises(TypeError, match=r"at='init' is a text.*\('init',\)"):
+        NTKSpectrumDisplay.from_estimator(model, rows[0], at="init")
+    with pytest.raises(
+        ValueError, match=r"names \['end'\]; give a tuple of \['infinite'"
+    ):
+        NTKSpectrumDisplay.from_estimator(model, rows[0], at=("init", "end"))
+    with pytest.raises(ValueError, match=r"at=\(\) names nothing"):
+        NTKSpectrumDisplay.from_estimator(model, rows[0], at=())
+    with pytest.raises(TypeError, match=r"quantities='drift' is a text"):
+        KernelDriftDisplay.from_monitor(monitor, quantities="drift")
+    with pytest.raises(ValueError, match=r"quantities=\[\] names nothing"):
+        KernelDriftDisplay.from_monitor(monitor, quantities=[])
+
+
+def test_scaling_says_what_it_cannot_draw(rows, model):
+    X, _ = rows
+    with pytest.raises(ValueError, match=r"sizes=\(\) and n_draws=5 leave nothing"):
+        WidthScalingDisplay.from_estimator(model, X, sizes=())
+    with pytest.raises(ValueError, match=r"n_draws=0 leave nothing to draw"):
+        WidthScalingDisplay.from_estimator(model, X, n_draws=0)
+    with pytest.raises(ValueError, match="param_name='depth' is no size of a network"):
+        WidthScalingDisplay.from_estimator(model, X, param_name="depth")
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        WidthScalingDisplay.from_estimator(model, None)
+
+
+def test_scaling_takes_rows_of_any_kind(rows, model):
+    draw = partial(WidthScalingDisplay.from_estimator, model, sizes=(32, 64), n_draws=1)
+    X = rows[0]
+    expected = draw(X).deviations
+    assert draw(X.tolist()).deviations == expected
+    np.testing.assert_allclose(draw(sparse.csr_array(X)).deviations, expected)
 
 
 def test_classifier_is_drawn_too(rows):

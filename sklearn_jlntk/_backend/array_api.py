@@ -5,9 +5,9 @@ at hand. What an array library does in a way of its own is said here and nowhere
 """
 
 import sys
-import warnings
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 
 import numpy as np
 from array_api_compat import (
@@ -21,12 +21,16 @@ from array_api_compat import (
     to_device,
 )
 
+from sklearn_jlntk._backend.user_warnings import warn_user
+
 __all__ = [
     "array_namespace",
+    "array_place",
     "at_hand",
     "check_card",
     "device",
     "from_host",
+    "from_kept",
     "host_or_cuda",
     "is_array",
     "is_cupy_array",
@@ -38,6 +42,7 @@ __all__ = [
     "prototype",
     "to_floats",
     "to_host",
+    "to_kept",
     "with_true_products",
 ]
 
@@ -78,10 +83,67 @@ def to_floats(scalars):
     return to_host(array_namespace(scalars[0]).stack(scalars)).tolist()
 
 
+# Namespaces whose arrays can be kept in a file, by the names that they are kept under.
+_KEPT_NAMESPACES = {
+    "array_api_strict": "array_api_strict",
+    "cupy": "array_api_compat.cupy",
+    "torch": "array_api_compat.torch",
+}
+
+
+def to_kept(x):
+    """Values of an array as NumPy has them, its library and its device as texts.
+
+    Both are None for a NumPy array. Values keep the order that they have in memory.
+    """
+    if isinstance(x, np.ndarray):
+        return x, None, None
+    namespace = array_namespace(x).__name__
+    for library, name in _KEPT_NAMESPACES.items():
+        if namespace == name:
+            values = x.get(order="A") if is_cupy_array(x) else to_host(x)
+            return values, library, str(device(x))
+    raise TypeError(
+        f"Arrays of {namespace} cannot be kept in a file; those of NumPy, "
+        f"{', '.join(_KEPT_NAMESPACES)} can."
+    )
+
+
+def from_kept(values, library, device_):
+    """Array of what `to_kept` has given, in its library and on its device."""
+    if library is None:
+        return values
+    try:
+        xp = import_module(_KEPT_NAMESPACES[library])
+    except ImportError as error:
+        raise ImportError(
+            f"The arrays are of {library}, which is not installed here."
+        ) from error
+    if library == "torch":
+        return xp.asarray(values, device=device_)
+    for other in xp.__array_namespace_info__().devices():
+        if str(other) == device_:
+            return xp.asarray(values, device=other)
+    raise ValueError(f"The arrays are on {device_} of {library}, which is not here.")
+
+
 def prototype(like):
     """Empty array that remembers the namespace, device and dtype of `like`."""
     xp = array_namespace(like)
     return xp.empty((0,), dtype=like.dtype, device=device(like))
+
+
+def array_place(x):
+    """Namespace, device and dtype of an array, to be the key of a cache.
+
+    As texts where they cannot be hashed; CuPy's devices cannot.
+    """
+    place = array_namespace(x), device(x), x.dtype
+    try:
+        hash(place)
+    except TypeError:
+        return tuple(map(str, place))
+    return place
 
 
 def is_queued(x):
@@ -217,11 +279,9 @@ def at_hand(device_, *, warn=False):
         check_card(device_)
     except (ImportError, RuntimeError):
         if warn:
-            warnings.warn(
+            warn_user(
                 "This estimator has device='cuda', and here is no CuPy or no card: it "
-                "computes on the CPU. Use set_params(device=None) to say so.",
-                UserWarning,
-                stacklevel=5,
+                "computes on the CPU. Use set_params(device=None) to say so."
             )
         return "cpu"
     return device_

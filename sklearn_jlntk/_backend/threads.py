@@ -6,37 +6,20 @@ from contextlib import contextmanager
 from functools import cache, partial
 from queue import SimpleQueue
 
-from threadpoolctl import ThreadpoolController
-
 from sklearn_jlntk._backend.array_api import is_numpy_array
+from sklearn_jlntk._backend.blas_threads import n_blas_threads, one_blas_thread
 from sklearn_jlntk._backend.slices import even_slices
 
 __all__ = [
     "map_blocks",
     "map_on_threads",
     "map_shares",
-    "n_blas_threads",
     "n_threads_for",
     "team",
 ]
 
 # Numbers worked on from which threads gain more than it takes to start them.
 _LEAST_FOR_THREADS = 2**20
-
-
-@cache
-def _blas():
-    """Controller of the BLAS libraries of this process; finding them takes a while."""
-    return ThreadpoolController().select(user_api="blas")
-
-
-def n_blas_threads():
-    """Threads that BLAS would take now, None where no library says.
-
-    Workers of joblib lower them, so that nested parallel loops share the cores.
-    """
-    counts = [library.num_threads for library in _blas().lib_controllers]
-    return min(filter(None, counts), default=None)
 
 
 @cache
@@ -58,7 +41,7 @@ def team(n_threads):
     starts of its own spin for a while after every product, on the cores of these. NumPy
     lets threads run side by side.
     """
-    with _blas().limit(limits=1):
+    with one_blas_thread():
         yield partial(_map, n_threads)
 
 
@@ -75,8 +58,12 @@ def _map(n_threads, work, items):
         for place in iter(places.get, None):
             results[place] = work(items[place])
 
+    def help_out():
+        with one_blas_thread():
+            take_turns()
+
     executor = _executor(n_threads - 1)
-    others = [executor.submit(take_turns) for _ in range(n_others)]
+    others = [executor.submit(help_out) for _ in range(n_others)]
     try:
         take_turns()
     finally:

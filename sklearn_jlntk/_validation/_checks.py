@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils._array_api import (
     check_same_namespace,
     get_namespace_and_device,
@@ -29,6 +30,7 @@ from sklearn_jlntk._backend.array_api import (
     from_host,
     to_host,
 )
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = [
@@ -174,6 +176,18 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
     return X, y, _checked_weights(sample_weight, X, rows)
 
 
+def _one_column(y):
+    """Labels of shape (n_samples,); a column is flattened with scikit-learn's warning."""
+    labels = column_or_1d(y)
+    if len(np.shape(y)) == 2:
+        warn_user(
+            "A column-vector y was passed when a 1d array was expected. Please change the "
+            "shape of y to (n_samples, ), for example using ravel().",
+            DataConversionWarning,
+        )
+    return labels
+
+
 def _checked_weights(sample_weight, X, rows):
     """Weights in the dtype of the rows, one for each row of X; None stays None."""
     if sample_weight is None:
@@ -233,7 +247,7 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
         xp, _, device_ = get_namespace_and_device(X)
         (sample_weight,) = _move_to_rows((sample_weight,), xp, device_)
         rows = X = validate_rows(estimator, X, reset=reset)
-    y = column_or_1d(y, warn=True)
+    y = _one_column(y)
     assert_all_finite(y, input_name="y")
     check_consistent_length(X, y)
     check_classification_targets(y)

@@ -42,7 +42,8 @@ def connected(client):
     except ValueError as error:
         raise ValueError(
             "There is no Dask client. Start one, `from distributed import Client; "
-            "client = Client()` for the cores of this machine, or pass client=..."
+            "client = Client(dashboard_address='127.0.0.1:0')` for the cores of this "
+            "machine, or pass client=..."
         ) from error
 
 

@@ -102,7 +102,9 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
     >>> import dask.array as da                                     # doctest: +SKIP
     >>> from distributed import Client                              # doctest: +SKIP
     >>> from sklearn_jlntk.dask import DaskJLFactorizedNTKRegressor
-    >>> client = Client(n_workers=2, threads_per_worker=1)          # doctest: +SKIP
+    >>> client = Client(                                            # doctest: +SKIP
+    ...     n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ... )
     >>> X = da.random.normal(size=(10**6, 32), chunks=(10**5, -1))  # doctest: +SKIP
     >>> model = DaskJLFactorizedNTKRegressor(width=1024, max_iter=50, random_state=0)
     >>> model.fit(X, X[:, 0] ** 2).predict(X)                       # doctest: +SKIP

@@ -1,7 +1,6 @@
 """The theorems beside what happened: a monitor of training, a report on a fitted model."""
 
 import math
-import warnings
 from numbers import Integral
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn_jlntk._backend.array_api import (
     from_host,
     host_or_cuda,
 )
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.diagnostics._drift import KernelDrift
 from sklearn_jlntk.diagnostics._report import NTKReport
 from sklearn_jlntk.out_of_core import RowChunks
@@ -236,12 +236,10 @@ class _Run:
             return
         n_samples, followed = X.shape[0], None
         if n_samples > monitor.max_samples:
-            warnings.warn(
+            warn_user(
                 f"NTKMonitor forms H(t) on {monitor.max_samples} of the {n_samples} rows, "
                 "evenly spaced: lambda_min is then above and lambda_max below that of all "
-                "rows, and no bound is recorded. Raise max_samples to take them all.",
-                UserWarning,
-                stacklevel=2,
+                "rows, and no bound is recorded. Raise max_samples to take them all."
             )
             followed = np.arange(monitor.max_samples) * n_samples // monitor.max_samples
         features = network.features(fitted.scale_rows(_rows(X, followed)))

@@ -1,6 +1,5 @@
 """Kernel regression with the limit kernel for more rows than a matrix has room for."""
 
-import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +15,7 @@ from sklearn_jlntk._backend.array_api import (
     prototype,
     to_host,
 )
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
     check_same_namespace,
@@ -240,12 +240,11 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             self.dual_coef_ = dual if y.ndim == 2 else dual[:, 0]
             self.n_iter_, self.residual_ = solution.n_iter, solution.residual
         if not solution.converged:
-            warnings.warn(
+            warn_user(
                 f"Stopped after max_iter={self.max_iter} iterations at a relative "
                 f"residual of {self.residual_:.2g}, above tol={self.tol:.2g}. Increase "
                 "max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return self
 

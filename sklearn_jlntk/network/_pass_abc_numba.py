@@ -7,6 +7,8 @@ everything else follows from them in products that the width does not enter. A g
 several outputs takes two passes instead, out and back, with all outputs in each.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from sklearn_jlntk._backend.jit import (
@@ -40,13 +42,13 @@ def readout(network, weights, features, direction):  # (n_outputs, n)
     """Outputs' rate of change along the direction; u where that is the weights."""
     if direction is weights:
         kind = _kind_for_outputs(network)
-        passes = _passes(kind, network, weights, features, keep_gates=False)
-        chunks = [done.u for _, done in passes]
+        with _passes(kind, network, weights, features, keep_gates=False) as passes:
+            chunks = [done.u for _, done in passes]
     else:
-        chunks = [
-            done.rate(direction @ features[:, columns])
-            for columns, done in _passes(_Pass, network, weights, features)
-        ]
+        with _passes(_Pass, network, weights, features) as passes:
+            chunks = [
+                done.rate(direction @ features[:, columns]) for columns, done in passes
+            ]
     return np.concatenate(chunks, axis=1)
 
 
@@ -54,15 +56,17 @@ def pullback(network, weights, features, cotangent):  # (k, n_components)
     """J^T s, where `cotangent(u, columns)` gives s for a chunk of samples."""
     gradient = np.zeros(weights.shape, features.dtype)
     kind = _kind_for_outputs(network)
-    for columns, done in _passes(kind, network, weights, features):
-        done.add_pullback(cotangent(done.u, columns), gradient)
+    with _passes(kind, network, weights, features) as passes:
+        for columns, done in passes:
+            done.add_pullback(cotangent(done.u, columns), gradient)
     return gradient.astype(weights.dtype, copy=False)
 
 
 def projected_gates(network, weights, features):  # (n_outputs, k, n)
     """A^T Z of each output."""
-    passes = _passes(_Pass, network, weights, features)
-    return np.concatenate([done.projected_gates() for _, done in passes], axis=2)
+    with _passes(_Pass, network, weights, features) as passes:
+        gates = [done.projected_gates() for _, done in passes]
+    return np.concatenate(gates, axis=2)
 
 
 def _kind_for_outputs(network):
@@ -70,8 +74,14 @@ def _kind_for_outputs(network):
     return _Pass if network.n_outputs == 1 else _JointPass
 
 
+@contextmanager
 def _passes(kind, network, weights, features, *, keep_gates=True):
     """Slices of samples whose gates are held together, and the pass over each."""
+
+    def pass_over(columns, threads):
+        samples = _Samples(features[:, columns], threads)
+        return kind(expansion, weights, samples, keep_gates=keep_gates)
+
     expansion = _Expansion(network, features.dtype)
     n_numbers = kind.numbers_of_sample(len(weights), expansion)
     length = max(1, 4 * block_size(network, features) // n_numbers)
@@ -79,9 +89,8 @@ def _passes(kind, network, weights, features, *, keep_gates=True):
     n_threads = n_threads_for(network.width * features.shape[1])
     with team(n_threads) as map_items:
         threads = map_items, _PIECES * n_threads
-        for columns in batches(features.shape[1], length):
-            samples = _Samples(features[:, columns], threads)
-            yield columns, kind(expansion, weights, samples, keep_gates=keep_gates)
+        slices = batches(features.shape[1], length)
+        yield ((columns, pass_over(columns, threads)) for columns in slices)
 
 
 class _Expansion:

@@ -39,7 +39,8 @@ def readout(network, weights, features, direction):  # (n_outputs, n)
     dtype = features.dtype
     direction = None if direction is weights else plain(direction, dtype)
     weights = plain(weights, dtype)
-    chunks = [tiles.read(weights, direction) for _, tiles in _passes(network, features)]
+    with _passes(network, features) as passes:
+        chunks = [tiles.read(weights, direction) for _, tiles in passes]
     return np.concatenate(chunks, axis=1)
 
 
@@ -47,8 +48,9 @@ def pullback(network, weights, features, cotangent):  # (m, n_components)
     """J^T s, where `cotangent(u, columns)` gives s for a chunk of samples."""
     gradient = np.zeros(weights.shape, features.dtype)
     plain_weights = plain(weights, features.dtype)
-    for columns, tiles in _passes(network, features):
-        tiles.add_pullback(cotangent(tiles.read(plain_weights), columns), gradient)
+    with _passes(network, features) as passes:
+        for columns, tiles in passes:
+            tiles.add_pullback(cotangent(tiles.read(plain_weights), columns), gradient)
     return gradient.astype(weights.dtype, copy=False)
 
 
@@ -90,13 +92,16 @@ def _packed_gates(weights, Y):  # (p, words)
     return np.swapaxes(gates, 0, 1).reshape(n_samples, -1).view(np.uint64)
 
 
+@contextmanager
 def _passes(network, features):
     """Slices of samples whose gates are kept together, and the pass over each."""
     length = max(_SAMPLES, 8 * _MOST_BYTES_OF_GATES // network.width)
     n_threads = n_threads_for(network.width * features.shape[1])
     with team(n_threads) as map_items:
-        for columns in batches(features.shape[1], length):
-            yield columns, _Pass(network, features[:, columns], map_items, n_threads)
+        yield (
+            (columns, _Pass(network, features[:, columns], map_items, n_threads))
+            for columns in batches(features.shape[1], length)
+        )
 
 
 class _Pass:

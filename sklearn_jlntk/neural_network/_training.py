@@ -5,7 +5,6 @@ One route for rows in memory, on disk and on a cluster: what differs between the
 """
 
 import math
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -24,6 +23,7 @@ from sklearn_jlntk._backend.array_api import (
     to_floats,
     to_host,
 )
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import RowScaling
 from sklearn_jlntk.gradient_descent import DescentStatus, _by_events, gradient_descent
 from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
@@ -172,13 +172,11 @@ def _target_scaling(estimator, moments, like):
 def _warn_of_rank(n_weights, n_samples):
     """Warn where the theorems cannot apply."""
     if n_weights < n_samples:
-        warnings.warn(
+        warn_user(
             f"{n_weights} trained weights are fewer than the {n_samples} samples: H(t) has "
             f"rank {n_weights} at the most, its smallest eigenvalue is 0 and the loss "
             "stalls above 0. Increase effective_width or n_components for the theorems to "
-            "apply.",
-            UserWarning,
-            stacklevel=4,
+            "apply."
         )
 
 
@@ -405,10 +403,9 @@ def _judge_status(estimator, result, learning_rate, loss, history, warn):
     if status is DescentStatus.CONVERGED and warn and not history.begun:
         _warn_of_nothing_learned(estimator, result)
     if status is DescentStatus.OUT_OF_STEPS and warn and estimator.tol is not None:
-        warnings.warn(
+        warn_user(
             f"Stopped after max_iter={estimator.max_iter} steps. {status.value}",
             ConvergenceWarning,
-            stacklevel=5,
         )
 
 

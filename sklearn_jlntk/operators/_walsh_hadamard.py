@@ -1,11 +1,9 @@
 """Walsh-Hadamard transform of columns, and the padding and sampling around it."""
 
-from functools import lru_cache
-
 import numpy as np
 from scipy.linalg import hadamard
 
-from sklearn_jlntk._backend.array_api import array_namespace, device
+from sklearn_jlntk._backend.array_api import array_namespace, array_place, device
 
 # Below so many columns a matrix product has too little to do for each small factor;
 # the columns are laid out as rows then. Measured on NumPy: 2 to 4 times faster at 4.
@@ -50,7 +48,7 @@ def _transform(V, length, inner):  # C-ordered (..., length, inner), flattened a
     xp = array_namespace(V)
     shape = V.shape
     for radix in _radices(length):
-        factor = _hadamard(radix, xp, V.dtype, device(V))
+        factor = _hadamard(radix, V)
         length //= radix
         if length * inner == 1:
             V = xp.reshape(V, (-1, radix)) @ factor
@@ -67,10 +65,23 @@ def _radices(length):
     return [2**size for size in sizes]
 
 
-@lru_cache(maxsize=32)
-def _hadamard(order, xp, dtype, device_):
-    """Hadamard matrix beside the arrays at hand, moved there once."""
-    return xp.asarray(hadamard(order, dtype=np.int8), dtype=dtype, device=device_)
+# Hadamard matrices by their order and place, moved there once.
+_moved = {}
+_MOST_MOVED = 32
+
+
+def _hadamard(order, like):
+    """Hadamard matrix in the namespace, on the device and of the dtype of `like`."""
+    key = order, array_place(like)
+    matrix = _moved.get(key)
+    if matrix is None:
+        matrix = array_namespace(like).asarray(
+            hadamard(order, dtype=np.int8), dtype=like.dtype, device=device(like)
+        )
+        if len(_moved) >= _MOST_MOVED:
+            _moved.clear()
+        _moved[key] = matrix
+    return matrix
 
 
 def pad_rows(V, n_rows):  # (n, p) -> (n_rows, p)

@@ -4,7 +4,14 @@ import numpy as np
 
 from sklearn_jlntk._backend.array_api import to_host
 
-__all__ = ["REFERENCE", "STYLES", "Display", "descending_eigenvalues"]
+__all__ = [
+    "REFERENCE",
+    "STYLES",
+    "Display",
+    "check_has",
+    "check_names",
+    "descending_eigenvalues",
+]
 
 # Okabe and Ito's colours, in an order of falling contrast to paper.
 STYLES = (
@@ -54,6 +61,34 @@ class Display:
         self.ax_.set_axisbelow(True)
         self.ax_.legend(frameon=False)
         return self
+
+
+def check_has(thing, name, *, kind):
+    """Error unless `thing` has the attribute that is drawn; `kind` says what has it."""
+    if hasattr(thing, name):
+        return
+    advice = f"Give {kind}."
+    if hasattr(thing, "named_steps"):
+        advice = (
+            f"Give {kind}: pipeline[-1] if it is the last step of this one, and rows X as "
+            "they come to it, pipeline[:-1].transform(X)."
+        )
+    raise TypeError(f"{type(thing).__name__} has no {name} to draw. {advice}")
+
+
+def check_names(names, known, *, parameter):
+    """Error unless `names` is a sequence of known names, one at least; None knows all."""
+    if isinstance(names, str):
+        raise TypeError(
+            f"{parameter}={names!r} is a text, and it takes a tuple of them: ({names!r},)."
+        )
+    known = names if known is None else list(known)
+    unknown = [name for name in names if name not in known]
+    if unknown or len(names) == 0:
+        raise ValueError(
+            f"{parameter}={names!r} names {unknown or 'nothing'}; give a tuple of "
+            f"{known or 'names'}."
+        )
 
 
 def descending_eigenvalues(kernel):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sklearn_jlntk.plotting._base import REFERENCE, Display
+from sklearn_jlntk.plotting._base import REFERENCE, Display, check_has, check_names
 
 __all__ = ["KernelDriftDisplay"]
 
@@ -73,9 +73,13 @@ class KernelDriftDisplay(Display):
 
         Raises
         ------
+        TypeError
+            If it is no monitor, or `quantities` is a text.
         ValueError
-            If the monitor did not record such a quantity or training.
+            If the monitor has followed no training, or did not record such a quantity.
         """
+        check_has(monitor, "get_logs", kind="the NTKMonitor that has followed the fit")
+        check_names(quantities, None, parameter="quantities")
         logs = monitor.get_logs()
         rows = logs if isinstance(logs, list) else logs.to_dict("records")
         fits = sorted({row["fit"] for row in rows})

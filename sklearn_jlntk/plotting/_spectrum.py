@@ -1,8 +1,14 @@
 """Display of the eigenvalues of tangent kernels."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk.plotting._base import Display, descending_eigenvalues
+from sklearn_jlntk.plotting._base import (
+    Display,
+    check_has,
+    check_names,
+    descending_eigenvalues,
+)
 
 __all__ = ["NTKSpectrumDisplay"]
 
@@ -57,7 +63,20 @@ class NTKSpectrumDisplay(Display):
         -------
         display : NTKSpectrumDisplay
             Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        TypeError
+            If it has no tangent kernels, or `at` is a text.
+        ValueError
+            If `at` names another kernel, or none.
         """
+        check_is_fitted(estimator)
+        kind = "a fitted network, such as a JLFactorizedNTKRegressor"
+        check_has(estimator, "ntk", kind=kind)
+        check_names(at, cls._NAMES, parameter="at")
         spectra = {
             cls._NAMES[which]: descending_eigenvalues(estimator.ntk(X, at=which))
             for which in at

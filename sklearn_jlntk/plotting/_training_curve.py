@@ -1,10 +1,13 @@
 """Display of the loss after each step."""
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk.plotting._base import Display
+from sklearn_jlntk.plotting._base import Display, check_has
 
 __all__ = ["TrainingCurveDisplay"]
+
+_NETWORK = "a fitted network, such as a JLFactorizedNTKRegressor"
 
 
 class TrainingCurveDisplay(Display):
@@ -47,7 +50,7 @@ class TrainingCurveDisplay(Display):
         X : array-like of shape (n_samples, n_features), default=None
             The rows of `fit`, for the bound; None draws none.
         y : array-like of shape (n_samples,), default=None
-            Their targets.
+            Their targets, to be given with X.
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         name : str, default="loss"
@@ -59,8 +62,26 @@ class TrainingCurveDisplay(Display):
         -------
         display : TrainingCurveDisplay
             Drawn.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator has not been fitted.
+        TypeError
+            If it has no losses of a training.
+        ValueError
+            If X is given without y, or y without X.
         """
+        check_is_fitted(estimator)
+        check_has(estimator, "loss_curve_", kind=_NETWORK)
+        if (X is None) != (y is None):
+            given, missing = ("X", "y") if y is None else ("y", "X")
+            raise ValueError(
+                f"{given} is given without {missing}; the bound needs both, the rows and "
+                "the targets of fit. Give both, or neither to draw the losses alone."
+            )
         if X is not None:
+            check_has(estimator, "diagnose", kind=_NETWORK)
             report = estimator.diagnose(X, y)
             if report.bound is not None:
                 return cls.from_report(report, ax=ax, name=name, **kwargs)
@@ -92,6 +113,7 @@ class TrainingCurveDisplay(Display):
         ValueError
             If the report has no losses; it says why.
         """
+        check_has(report, "loss_ratio", kind="the report of a network's diagnose(X, y)")
         if report.loss_ratio is None:
             raise ValueError(
                 f"The report has no losses to draw; {report.reason} Use from_estimator "

@@ -3,7 +3,12 @@
 import numpy as np
 from sklearn.base import clone
 
-from sklearn_jlntk.plotting._base import STYLES, Display, descending_eigenvalues
+from sklearn_jlntk.plotting._base import (
+    STYLES,
+    Display,
+    check_has,
+    descending_eigenvalues,
+)
 
 __all__ = ["WidthScalingDisplay"]
 
@@ -81,7 +86,26 @@ class WidthScalingDisplay(Display):
         -------
         display : WidthScalingDisplay
             Drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator has no tangent kernels.
+        ValueError
+            If there are no sizes or no draws, or `param_name` is no size.
         """
+        kind = "a network, such as a JLFactorizedNTKRegressor"
+        check_has(estimator, "ntk", kind=kind)
+        if param_name not in cls._SIZE_NAMES:
+            raise ValueError(
+                f"param_name={param_name!r} is no size of a network; use one of "
+                f"{list(cls._SIZE_NAMES)}."
+            )
+        if len(sizes) == 0 or n_draws < 1:
+            raise ValueError(
+                f"sizes={sizes!r} and n_draws={n_draws} leave nothing to draw; give one "
+                "size and one draw at least, two sizes for a slope."
+            )
         deviations = [
             [
                 _deviation(estimator, X, {param_name: size}, seed)
@@ -150,7 +174,8 @@ def _deviation(estimator, X, params, seed):
         early_stopping=False,
         learning_rate=1e-9,
     )
-    model.fit(X, np.arange(X.shape[0]) % 2)
+    n_samples = (*np.shape(X), 0)[0]  # what has no rows, `fit` says in its words
+    model.fit(X, np.arange(n_samples) % 2)
     difference = model.ntk(X, at="init") - model.ntk(X, at="infinite")
     return float(np.max(np.abs(descending_eigenvalues(difference))))
 

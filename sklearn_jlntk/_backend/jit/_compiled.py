@@ -1,19 +1,23 @@
 """How functions are compiled, and on how many threads they run."""
 
+from contextlib import suppress
 from itertools import pairwise
 
 import numba
 
-from sklearn_jlntk._backend.threads import map_on_threads, n_blas_threads
+from sklearn_jlntk._backend.blas_threads import n_blas_threads
+from sklearn_jlntk._backend.jit._disk_cache import DiskCache
+from sklearn_jlntk._backend.threads import map_on_threads
 
 
 def compiled(function, **options):
     """Function compiled at its first call, for threads of its own, and kept on disk."""
-    try:
-        return numba.njit(nogil=True, cache=True, **options)(function)
-    except RuntimeError:
-        # No folder to keep it in can be written to: each process compiles anew.
-        return numba.njit(nogil=True, **options)(function)
+    dispatcher = numba.njit(nogil=True, **options)(function)
+    if not is_disabled():
+        # Where no folder to keep it in can be written to, each process compiles it.
+        with suppress(RuntimeError, OSError):
+            dispatcher._cache = DiskCache(function)
+    return dispatcher
 
 
 def compiled_arithmetic(function):

@@ -1,18 +1,14 @@
-"""Checkpoints of a training: written every so many steps, picked up where it stopped."""
+"""The callback that writes checkpoints."""
 
-import hashlib
 import os
-import pickle
-import tempfile
-import warnings
 from copy import copy
 from numbers import Integral
 from pathlib import Path
 
-__all__ = ["Checkpoint", "load_checkpoint"]
+from sklearn_jlntk._backend.user_warnings import warn_user
+from sklearn_jlntk.checkpoint._file import save_checkpoint
 
-_HEADER = b"sklearn_jlntk checkpoint 1\n"
-_DIGEST_SIZE = 32
+__all__ = ["Checkpoint"]
 
 
 class Checkpoint:
@@ -24,9 +20,17 @@ class Checkpoint:
     ----------
     path : path
         File to write. It is replaced as a whole: whoever reads it finds the model of one
-        step or of another, and never a part of one.
+        step or of another, and never a part of one. A relative path is that of the
+        folder in which the callback was made, wherever the process goes meanwhile.
     every : int, default=10
         Steps between two checkpoints. The end of a fit is one more.
+
+    Attributes
+    ----------
+    path : Path
+        The file, as an absolute path.
+    every : int
+        As given.
 
     See Also
     --------
@@ -36,7 +40,10 @@ class Checkpoint:
     -----
     A checkpoint holds the fitted estimator, B twice, and none of the rows. Where it cannot
     be written, for instance on a full disk, a `UserWarning` says so, the training goes on
-    and the checkpoint before stays as it is.
+    and the checkpoint before stays as it is. The file has the permissions that `open`
+    gives, or keeps those that it has; a symbolic link is followed. Next to it stands, while
+    it is written, a file whose name ends in ``.partial``; one that a killed process has
+    left is removed by the next save.
 
     Examples
     --------
@@ -56,13 +63,7 @@ class Checkpoint:
     def __init__(self, path, *, every=10):
         if not (isinstance(every, Integral) and every >= 1):
             raise ValueError(f"every={every!r} is no number of steps; give 1 or more.")
-        folder = Path(path).resolve().parent
-        if not folder.is_dir():
-            raise FileNotFoundError(
-                f"The folder of the checkpoint {os.fspath(path)!r} does not exist. Make "
-                f"{str(folder)!r} first."
-            )
-        self.path = path
+        self.path = _checked(path)
         self.every = every
 
     def setup(self, estimator, context):
@@ -119,80 +120,32 @@ class Checkpoint:
         for name in [name for name in vars(model) if "callback" in name]:
             delattr(model, name)
         try:
-            _replace(self.path, _packed(model))
+            save_checkpoint(self.path, model)
         except OSError as error:
-            warnings.warn(
+            warn_user(
                 f"The checkpoint {os.fspath(self.path)!r} after step {model.n_iter_} could "
                 f"not be written: {error}. The training goes on, and a checkpoint written "
-                "before stays.",
-                UserWarning,
-                stacklevel=2,
+                "before stays."
             )
 
 
-def load_checkpoint(path):
-    """Estimator of a checkpoint, with ``warm_start=True``: `fit` goes on from there.
-
-    Where the fit was not finished, `fit` on the same rows finishes it: steps taken count
-    towards `max_iter`, and weights and losses are those of a fit without interruption.
-
-    Parameters
-    ----------
-    path : path
-        File that a `Checkpoint` has written. It is a pickle: load only what you trust.
-
-    Returns
-    -------
-    estimator : estimator
-        Fitted, as after the step of the checkpoint, without callbacks.
-
-    Raises
-    ------
-    ValueError
-        If the file is no checkpoint, or not a whole one.
-
-    Notes
-    -----
-    With `early_stopping` or a sketch drawn anew, the same rows are held out only if
-    `random_state` is a number.
-    """
-    data = Path(path).read_bytes()
-    if not data.startswith(_HEADER):
-        raise ValueError(
-            f"{os.fspath(path)!r} is no checkpoint of this package: it does not begin with "
-            f"{_HEADER.decode().strip()!r}."
+def _checked(path):
+    """Absolute path of a file that can be replaced or made, or an error."""
+    path = Path(path).absolute()
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"The folder of the checkpoint {os.fspath(path)!r} does not exist. Make "
+            f"{str(folder)!r} first."
         )
-    begin = len(_HEADER) + _DIGEST_SIZE
-    digest, payload = data[len(_HEADER) : begin], data[begin:]
-    if _digest(payload) != digest:
-        raise ValueError(
-            f"The checkpoint {os.fspath(path)!r} is truncated or damaged: its {len(data)} "
-            "bytes do not have the checksum that was written with them. Take an earlier "
-            "copy, or train anew."
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"The path of the checkpoint, {os.fspath(path)!r}, is a folder. Give a file "
+            f"in it, such as {os.fspath(path / 'network.ckpt')!r}."
         )
-    return pickle.loads(payload).set_params(warm_start=True)
-
-
-def _packed(model):
-    """Header, checksum and pickle, one after the other."""
-    payload = pickle.dumps(model, protocol=pickle.HIGHEST_PROTOCOL)
-    return _HEADER, _digest(payload), payload
-
-
-def _digest(payload):
-    return hashlib.blake2b(payload, digest_size=_DIGEST_SIZE).digest()
-
-
-def _replace(path, parts):
-    """Write beside the file, down to the disk, and take its place in one move."""
-    path = Path(path)
-    descriptor, beside = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            f"The path of the checkpoint, {os.fspath(path)!r}, is a device or a pipe and "
+            "cannot be replaced by a file. Give the path of a file."
+        )
+    return path
