@@ -54,11 +54,11 @@ def test_readme_has_a_line_for_every_benchmark_and_every_kept_result():
         assert f"`{benchmark}-" in lines[benchmark]
 
 
-def command(*arguments):
-    """What `python -m benchmarks` prints in a process of its own."""
+def python(*arguments):
+    """Exit status, output and errors of Python from the root of the repository."""
     path = os.pathsep.join(filter(None, sys.path))
     result = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
@@ -66,6 +66,11 @@ def command(*arguments):
         check=False,
     )
     return result.returncode, result.stdout, result.stderr
+
+
+def command(*arguments):
+    """Exit status, output and errors of `python -m benchmarks`."""
+    return python("-m", "benchmarks", *arguments)
 
 
 def test_list_names_every_benchmark_without_importing_any():
@@ -77,7 +82,18 @@ def test_list_names_every_benchmark_without_importing_any():
         )
 
 
-def test_dry_run_keeps_to_its_threads_and_writes_json_and_a_table(tmp_path):
+def test_threads_are_set_before_numpy_is_imported():
+    code = (
+        "import sys, benchmarks.__main__\n"
+        "assert 'numpy' not in sys.modules\n"
+        "benchmarks.harness.run.keep_to_cores(1)\n"
+        "import numpy, threadpoolctl\n"
+        "print([pool['num_threads'] for pool in threadpoolctl.threadpool_info()])"
+    )
+    assert python("-c", code) == (0, "[1]\n", "")
+
+
+def test_dry_run_writes_json_and_a_table(tmp_path):
     arguments = ["preconditioners", "--dry-run", "--threads", "1"]
     code, printed, errors = command(*arguments, "--results", str(tmp_path))
     assert code == 0, errors
