@@ -13,6 +13,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import inspect
 from importlib.metadata import distribution
 
+from docutils.parsers.rst import directives
 from docutils.parsers.rst.directives.tables import CSVTable
 from sphinx.util.fileutil import copy_asset
 
@@ -110,20 +111,28 @@ def quote_fitted_attributes(app, what, name, obj, options, lines):
 
 
 class MarkdownTable(CSVTable):
-    """Table of a Markdown file, as the benchmarks write them."""
+    """Table of a Markdown file, or of its part under a heading that begins as given."""
+
+    option_spec = CSVTable.option_spec | {"heading": directives.unchanged_required}
 
     def get_csv_data(self):
         """Its rows in the form that the base class reads."""
         document = self.state.document.current_source
         path = Path(document).parent / self.options["file"]
         self.state.document.settings.env.note_dependency(str(path))
+        text = path.read_text()
+        if "heading" in self.options:
+            _, found, text = text.partition(f"\n## {self.options['heading']}")
+            if not found:
+                raise self.error(f"{path} has no heading {self.options['heading']!r}.")
+            text = text.partition("\n## ")[0]
         rows = [
             # "3.1 x" stays on one line.
             [
                 cell.strip().replace(" x", "\N{NO-BREAK SPACE}x")
                 for cell in line.strip("| \n").split(" | ")
             ]
-            for line in path.read_text().splitlines()
+            for line in text.splitlines()
             if line.startswith("|") and not line.startswith("| ---")
         ]
         lines = io.StringIO()

@@ -1,0 +1,1 @@
+"""Timing, memory, peers, and the command that runs a benchmark and keeps its result."""

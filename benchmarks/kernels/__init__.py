@@ -1,0 +1,1 @@
+"""Kernel matrices: infinite width, finite width, and other packages'."""

@@ -1,0 +1,1 @@
+"""Many rows: on disk, on a cluster, and on a sample of centers."""

@@ -1,0 +1,1 @@
+"""Two checkouts compared bit for bit, and the gallery at full size."""

@@ -1,0 +1,1 @@
+"""Sketches of rows, dense and sparse."""
