@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
     from_host,
@@ -23,21 +21,19 @@ from sklearn_jlntk._backend.array_api import (
     to_floats,
     to_host,
 )
-from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import RowScaling
-from sklearn_jlntk.gradient_descent import DescentStatus, _by_events, gradient_descent
+from sklearn_jlntk.gradient_descent import _by_events, gradient_descent
 from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
 from sklearn_jlntk.neural_network._base import converted
 from sklearn_jlntk.neural_network._callbacks import StepTasks
 from sklearn_jlntk.neural_network._early_stopping import EarlyStopping, split_rows
+from sklearn_jlntk.neural_network._outcome import judge_status
 from sklearn_jlntk.neural_network._samples import Start
-from sklearn_jlntk.ntk import infinite_width_ntk, smallest_eigenvalue
+from sklearn_jlntk.neural_network._theorem_rate import rate_of_theorem, warn_of_rank
 
 # Steps whose losses are read together where reading waits, and numbers that their
 # weights may take up: where these are many, a step is long and a read is nothing.
 _AHEAD, _NUMBERS_AHEAD = 16, 2**24
-# R2 on the training rows below which a training that has converged learned nothing.
-_LEAST_LEARNED = 0.05
 # Parameters that a warm start cannot change: the network was drawn and trained with them.
 _KEPT = (*Architecture._fields, "initial_output", "fit_intercept")
 _COUNTED = ("width", "n_components", "effective_width")
@@ -109,7 +105,7 @@ def _train_from(start, estimator, data, *, resume, warn):
         if tasks.latest is not None:
             vars(estimator).update(tasks.latest())
         raise
-    _judge_status(estimator, result, rate, loss, history, warn)
+    judge_status(estimator, result, rate, loss, history, warn)
     _forget_scores(estimator)
     fitted = attributes(result.weights, result.losses, True)
     vars(estimator).update(fitted)
@@ -140,7 +136,7 @@ def drawn(estimator, data):
     shape = (sizes.effective_width, sizes.n_components)
     weights = from_host(rng.standard_normal(shape), like, like.dtype)
     if estimator.learning_rate == "theory":
-        _warn_of_rank(math.prod(shape), data.shape[0])
+        warn_of_rank(math.prod(shape), data.shape[0])
     return Start(
         network,
         weights,
@@ -167,17 +163,6 @@ def _target_scaling(estimator, moments, like):
             "number of that size, or fit on rows X in float64."
         )
     return scaling
-
-
-def _warn_of_rank(n_weights, n_samples):
-    """Warn where the theorems cannot apply."""
-    if n_weights < n_samples:
-        warn_user(
-            f"{n_weights} trained weights are fewer than the {n_samples} samples: H(t) has "
-            f"rank {n_weights} at the most, its smallest eigenvalue is 0 and the loss "
-            "stalls above 0. Increase effective_width or n_components for the theorems to "
-            "apply."
-        )
 
 
 def resumed(estimator, data):
@@ -250,30 +235,10 @@ def _learning_rate(estimator, loss):
     """Step size for the loss of the weights as given, not over their mean."""
     mean_weight = loss.start.mean_weight
     if estimator.learning_rate == "theory":
-        return _rate_of_theorem(estimator, loss)
+        return rate_of_theorem(estimator, loss)
     if estimator.learning_rate == "auto":
         return 1 / (mean_weight * loss.curvature) if loss.curvature > 0 else 1.0
     return float(estimator.learning_rate)
-
-
-def _rate_of_theorem(estimator, loss):
-    """Learning rate of the convergence theorem of this factorisation."""
-    samples = loss.samples.in_memory()
-    H = infinite_width_ntk(loss.start.network, features=samples.features)
-    lambda_0 = float(smallest_eigenvalue(H))
-    xp, n_samples = array_namespace(H), H.shape[0]
-    rounding = n_samples * float(xp.finfo(H.dtype).eps) * float(xp.max(H))
-    if lambda_0 <= rounding:
-        raise ValueError(
-            f"learning_rate='theory' is proportional to lambda_0, and lambda_0 = "
-            f"{lambda_0:.3g} on these rows: some are zero, repeated or parallel. "
-            "Remove them, or use learning_rate='auto'."
-        )
-    if samples.sample_weight is not None:
-        n_samples = loss.start.mean_weight * float(xp.sum(samples.sample_weight))
-    return theory.learning_rate(
-        lambda_0, n_samples, factorization=estimator.factorization
-    )
 
 
 def _steps_ahead(weights):
@@ -381,45 +346,3 @@ def _forget_scores(estimator):
     """Remove scores that an earlier fit with early stopping has left."""
     for name in ("validation_scores_", "best_validation_score_"):
         vars(estimator).pop(name, None)
-
-
-def _judge_status(estimator, result, learning_rate, loss, history, warn):
-    """Error, warning or silence for the way the descent ended."""
-    status = result.status
-    if status is DescentStatus.DIVERGED:
-        curvature = loss.start.mean_weight * loss.curvature
-        limit = 2 / curvature if curvature > 0 else float("inf")
-        remedy = "use learning_rate='auto' or a number below that."
-        if estimator.learning_rate == "auto":
-            remedy = (
-                "H(t) grew in training. Increase width or alpha, or give a learning_rate "
-                f"below {learning_rate:.2g}."
-            )
-        raise ValueError(
-            f"Gradient descent diverged within {result.n_iter} steps at learning_rate="
-            f"{learning_rate:.4g}. It contracts below 2 / lambda_max = {limit:.4g}, "
-            f"with lambda_max the largest eigenvalue of H(0) plus alpha; {remedy}"
-        )
-    if status is DescentStatus.CONVERGED and warn and not history.begun:
-        _warn_of_nothing_learned(estimator, result)
-    if status is DescentStatus.OUT_OF_STEPS and warn and estimator.tol is not None:
-        warn_user(
-            f"Stopped after max_iter={estimator.max_iter} steps. {status.value}",
-            ConvergenceWarning,
-        )
-
-
-def _warn_of_nothing_learned(estimator, result):
-    """Warn where a training has converged with next to nothing learned."""
-    first, last = result.losses[0], result.losses[-1]
-    if not last > (1 - _LEAST_LEARNED) * first > 0:
-        return
-    warnings.warn(
-        f"Training stopped after {result.n_iter} steps by tol={estimator.tol:g}, with R2 = "
-        f"{1 - last / first:.2g} on the training rows: almost nothing was learned. Columns "
-        "far from mean 0, or of scales that differ by orders of magnitude, make all rows "
-        "look alike: standardise them, for instance by StandardScaler. Otherwise lower "
-        "tol, or y has little to do with X.",
-        ConvergenceWarning,
-        stacklevel=5,
-    )
