@@ -26,11 +26,12 @@ from sklearn_jlntk._backend.user_warnings import warn_user
 __all__ = [
     "array_namespace",
     "array_place",
-    "at_hand",
+    "available_device",
     "check_card",
     "device",
     "from_host",
     "from_kept",
+    "full_precision_matmul",
     "host_or_cuda",
     "is_array",
     "is_cupy_array",
@@ -43,7 +44,6 @@ __all__ = [
     "to_floats",
     "to_host",
     "to_kept",
-    "with_true_products",
 ]
 
 is_array = is_array_api_obj
@@ -155,7 +155,7 @@ def is_queued(x):
 
 
 @contextmanager
-def with_true_products(x):
+def full_precision_matmul(x):
     """Context in which matrix products beside `x` are true to their dtype.
 
     On a card a user may have let them be rounded to TF32, whose 10 bits would open other
@@ -269,7 +269,7 @@ def check_card(device_):
         _cupy()
 
 
-def at_hand(device_, *, warn=False):
+def available_device(device_, *, warn=False):
     """Where a fitted estimator computes: as ``device`` says, or on the host without it.
 
     Fitted attributes are NumPy arrays where ``device`` is given, so that what a card has

@@ -31,7 +31,6 @@ from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.threads import map_blocks, n_threads_for
 from sklearn_jlntk.gradient_descent import _event_costs
 from sklearn_jlntk.gradient_descent._event_bounds import SampleSpace
-from sklearn_jlntk.network._pass_bc_numba import active_together
 from sklearn_jlntk.operators import Identity
 
 # Steps taken one by one before the first window: they flip too many gates.
@@ -139,11 +138,11 @@ class EventDescent:
         self._n, self._targets = n, targets
         self._sample_weight = np.ones(n) if sample_weight is None else sample_weight
         self._eta, self._alpha, self._drift = learning_rate, alpha, _DRIFT
-        self._readout = network._signs(features)[:, 0] * network.width**-0.5
+        self._readout = network.signs_beside(features)[:, 0] * network.width**-0.5
         self._rates = learning_rate * self._readout
         self._space = SampleSpace(
             self._features,
-            active_together(network, weights, self._features, self._features),
+            network.gate_products(weights, self._features),
             self._sample_weight,
             network.width**-0.5,
             rate=learning_rate,

@@ -27,7 +27,7 @@ from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import RowScaling
 from sklearn_jlntk.gradient_descent import DescentStatus, _by_events, gradient_descent
 from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
-from sklearn_jlntk.neural_network._base import converted
+from sklearn_jlntk.neural_network._base import convert_arrays
 from sklearn_jlntk.neural_network._callbacks import StepTasks
 from sklearn_jlntk.neural_network._early_stopping import EarlyStopping, split_rows
 from sklearn_jlntk.neural_network._samples import Start
@@ -374,7 +374,7 @@ def _fitted_attributes(
     if estimator.device is None:
         return attributes
     # NumPy arrays, where the caller's rows are.
-    return {name: converted(value, to_host) for name, value in attributes.items()}
+    return {name: convert_arrays(value, to_host) for name, value in attributes.items()}
 
 
 def _forget_scores(estimator):

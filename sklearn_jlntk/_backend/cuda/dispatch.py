@@ -65,7 +65,7 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
 
     Notes
     -----
-    The same as `sklearn_jlntk._backend.jit.relu_pass`: with A of `BlockHadamard`, about
+    The same as `sklearn_jlntk._backend.jit.hadamard_relu`: with A of `BlockHadamard`, about
     :math:`2 \log_2 L + 10` operations for each sample and neuron, between registers. The
     card's memory sees the hidden columns, some bits a neuron, and the two results.
     """

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_jlntk._backend.jit._compiled import compiled, inlined
 from sklearn_jlntk._backend.jit._gate_vectors import close_neurons, open_neurons
-from sklearn_jlntk._backend.jit._relu_pass import enter, leave, transform
+from sklearn_jlntk._backend.jit._hadamard_relu import enter, leave, transform
 
 
 @inlined
@@ -122,7 +122,7 @@ def read_chunks(
     first, stop : int
         Chunks.
     weights, samples, places, block_signs, signs, radices, hidden
-        As for `_relu_pass.pass_chunks`.
+        As for `_hadamard_relu.pass_chunks`.
     readout : ndarray of shape (n_blocks * block_length, n_outputs)
         Output signs.
     gates : uint8 ndarray of shape (n_chunks or 1, n_vectors, n_neurons, n_bytes)
