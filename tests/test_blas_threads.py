@@ -22,11 +22,9 @@ from sklearn_jlntk import (
 from sklearn_jlntk._backend import blas_threads
 from sklearn_jlntk._backend.blas_threads import n_blas_threads, one_blas_thread
 from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, thread_team
-from sklearn_jlntk.network import (
-    FactorizedNetwork,
-    _pass_abc_numba,
-    _pass_bc_numba,
-)
+from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.network._pass_abc_numba import AbcNumbaPass
+from sklearn_jlntk.network._pass_bc_numba import BcNumbaPass
 from sklearn_jlntk.operators import Identity, make_sketch
 from sklearn_jlntk.out_of_core import RowChunks
 
@@ -139,7 +137,7 @@ def draw(kind):
 @pytest.mark.parametrize("kind", ["bc", "abc"])
 def test_an_error_within_a_pass_gives_the_limit_back_at_once(three, kind):
     network, weights, features = draw(kind)
-    pullback = {"bc": _pass_bc_numba, "abc": _pass_abc_numba}[kind].pullback
+    pullback = {"bc": BcNumbaPass(), "abc": AbcNumbaPass()}[kind].pullback
     seen = []
 
     def cotangent(u, columns):

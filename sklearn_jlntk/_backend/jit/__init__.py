@@ -2,6 +2,7 @@
 
 from sklearn_jlntk._backend.jit.dispatch import (
     add_common_gates,
+    event_blocks,
     events,
     gate_tiles,
     hadamard_relu,
@@ -18,6 +19,7 @@ from sklearn_jlntk._backend.jit.dispatch import (
 
 __all__ = [
     "add_common_gates",
+    "event_blocks",
     "events",
     "gate_tiles",
     "hadamard_relu",

@@ -11,6 +11,7 @@ from scipy import sparse
 
 __all__ = [
     "add_common_gates",
+    "event_blocks",
     "events",
     "gate_tiles",
     "hadamard_relu",
@@ -39,7 +40,7 @@ _BLOCK_LENGTHS = (64, 4096)
 
 
 def has_events(features):
-    """Whether `events` applies to these samples."""
+    """Whether `events` and `event_blocks` apply to these samples."""
     return (
         isinstance(features, np.ndarray)
         and features.dtype == np.float64
@@ -211,6 +212,13 @@ def hadamard_relu_joint():
     from sklearn_jlntk._backend.jit import _hadamard_relu_joint
 
     return _hadamard_relu_joint
+
+
+def event_blocks():
+    """Module `_event_blocks`: pre-activations of blocks of neurons for `events`."""
+    from sklearn_jlntk._backend.jit import _event_blocks
+
+    return _event_blocks
 
 
 def events():
