@@ -131,7 +131,8 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         )
         if device is not None:
             parts = (
-                convert_arrays(part, lambda a: host_or_cuda(a, device)) for part in parts
+                convert_arrays(part, lambda a: host_or_cuda(a, device))
+                for part in parts
             )
         C, A, v, initial_weights, weights = parts
         return Start(
