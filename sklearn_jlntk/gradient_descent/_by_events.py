@@ -223,7 +223,7 @@ class EventDescent:
     def __init__(self, network, problem, weights):
         self._problem = problem
         scale = network.width**-0.5
-        readout = network.signs_beside(problem.features)[:, 0] * scale
+        readout = network.signs_like(problem.features)[:, 0] * scale
         shares = network.gate_products(weights, problem.features)
         self._space = SampleSpace(problem, shares, scale)
         self._blocks = NeuronBlocks(problem, readout, self._space.pitch)

@@ -109,8 +109,8 @@ class FactorizedNetwork:
         """Whether A is the identity, so that neuron r depends on row r of B alone."""
         return isinstance(self.hidden_expansion, Identity)
 
-    def signs_beside(self, features):
-        """Output signs as columns that multiply with arrays like the features.
+    def signs_like(self, features):
+        """Output signs as columns, in the namespace and dtype of the features.
 
         Parameters
         ----------
@@ -120,8 +120,7 @@ class FactorizedNetwork:
         Returns
         -------
         signs : array of shape (width, n_outputs)
-            In the dtype of the features; one column where `output_signs` has one
-            dimension.
+            One column where `output_signs` has one dimension.
         """
         xp = array_namespace(features)
         signs = xp.astype(self.output_signs, features.dtype)

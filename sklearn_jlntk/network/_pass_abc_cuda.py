@@ -62,7 +62,7 @@ class AbcCudaPass(NetworkPass):
 
 def _chunks(network, weights, features):
     """Columns, sqrt(m) u (n_outputs, p) and A^T Z (n_outputs, k, p), slice by slice."""
-    sketch, signs = network.hidden_expansion.T, network.signs_beside(features)
+    sketch, signs = network.hidden_expansion.T, network.signs_like(features)
     n_numbers = weights.shape[0] * network.n_outputs
     length = max(1, 4 * block_size(network, features) // n_numbers)
     for columns in batches(features.shape[1], length):

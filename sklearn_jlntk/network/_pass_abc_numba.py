@@ -182,7 +182,7 @@ class _Samples:
         self.padding = slice(Y.shape[1] - (self.n_chunks - 1) * self.length, None)
 
     def map(self, work, n_items):
-        """Call `work` on slices of so many items."""
+        """Call `work` on slices of the first `n_items` integers."""
         self._map_items(work, even_slices(n_items, self._n_pieces))
 
     def map_chunks(self, work):
@@ -242,7 +242,7 @@ class _ByOutput:
     samples : _Samples
         Features.
     keep_gates : bool
-        Whether anything besides `u` will be asked for.
+        Whether more than `u` is needed.
     """
 
     def __init__(self, expansion, weights, samples, *, keep_gates):

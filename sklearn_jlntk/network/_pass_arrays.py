@@ -80,7 +80,7 @@ class ArrayPass(NetworkPass):
     def projected_gates(self, network, weights, features):  # (n_outputs, k, n)
         """Signed gates seen through the expansion, A^T Z of each output."""
         xp = array_namespace(features)
-        signs = network.signs_beside(features)
+        signs = network.signs_like(features)
         per_output = []
         for output in range(network.n_outputs):
             chunks = []
@@ -121,7 +121,7 @@ def _sum_over_neurons(read, network, features):  # (n_outputs, n)
 
 def _scaled_signs(network, features):  # (m, n_outputs)
     """Output signs over the root of the width."""
-    return network.signs_beside(features) / network.width**0.5
+    return network.signs_like(features) / network.width**0.5
 
 
 def _pre_activations(network, weights, Y, rows):  # (b, p)

@@ -19,7 +19,7 @@ class NetworkPass:
     B. The column of output q for sample i is :math:`z_{qi} = v_q \circ 1[P_i > 0]`.
 
     A pass may read these attributes of a network: `width`, `n_outputs`, `output_signs`,
-    `hidden_expansion`, `has_independent_neurons`, `signs_beside` and `block_size`. It
+    `hidden_expansion`, `has_independent_neurons`, `signs_like` and `block_size`. It
     writes to none of its arguments.
     """
 

@@ -138,7 +138,7 @@ class _Tiles:
     """
 
     def __init__(self, network, Y, map_items, n_threads):
-        signs = np.ascontiguousarray(network.signs_beside(Y))
+        signs = np.ascontiguousarray(network.signs_like(Y))
         self._signs = signs * network.width**-0.5
         self._n_samples = Y.shape[1]
         n_chunks = -(-Y.shape[1] // _SAMPLES)
