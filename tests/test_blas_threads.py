@@ -21,12 +21,10 @@ from sklearn_jlntk import (
 )
 from sklearn_jlntk._backend import blas_threads
 from sklearn_jlntk._backend.blas_threads import n_blas_threads, one_blas_thread
-from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, team
-from sklearn_jlntk.network import (
-    FactorizedNetwork,
-    _pass_abc_numba,
-    _pass_bc_numba,
-)
+from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, thread_team
+from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.network._pass_abc_numba import AbcNumbaPass
+from sklearn_jlntk.network._pass_bc_numba import BcNumbaPass
 from sklearn_jlntk.operators import Identity, make_sketch
 from sklearn_jlntk.out_of_core import RowChunks
 
@@ -76,7 +74,7 @@ class Stay(threading.Thread):
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
-@pytest.mark.parametrize("context", [one_blas_thread, lambda: team(2)])
+@pytest.mark.parametrize("context", [one_blas_thread, lambda: thread_team(2)])
 def test_the_last_of_those_that_overlap_brings_the_threads_back(three, context, order):
     stays = [Stay(context) for _ in order]
     for index in order:
@@ -119,7 +117,7 @@ def test_work_in_a_team_takes_one_thread_wherever_it_is_done(three):
 
 
 def test_an_error_gives_the_limit_back(three):
-    with pytest.raises(ArithmeticError), team(2):
+    with pytest.raises(ArithmeticError), thread_team(2):
         raise ArithmeticError
     assert set(blas_counts()) == {3}
 
@@ -139,7 +137,7 @@ def draw(kind):
 @pytest.mark.parametrize("kind", ["bc", "abc"])
 def test_an_error_within_a_pass_gives_the_limit_back_at_once(three, kind):
     network, weights, features = draw(kind)
-    pullback = {"bc": _pass_bc_numba, "abc": _pass_abc_numba}[kind].pullback
+    pullback = {"bc": BcNumbaPass(), "abc": AbcNumbaPass()}[kind].pullback
     seen = []
 
     def cotangent(u, columns):

@@ -71,7 +71,7 @@ METHODS = {
 def test_methods_agree_to_rounding(compiled, method, m, n, l, n_outputs):
     problem = draw(m, n, l, n_outputs)
     compiled(True)
-    assert _pass_bc_numba.serves(problem[0], problem[2])
+    assert _pass_bc_numba.BcNumbaPass().applies_to(problem[0], problem[2])
     fast = method(*problem)
     compiled(False)
     slow = method(*problem)
@@ -170,7 +170,7 @@ def test_number_of_threads_changes_no_bit(compiled):
 
 def test_small_problems_stay_with_arrays():
     network, _, F, _ = draw(2**14, 64, 1)
-    assert _pass_bc_numba.serves(network, F)
-    assert not _pass_bc_numba.serves(network, F[:, :63])
+    assert _pass_bc_numba.BcNumbaPass().applies_to(network, F)
+    assert not _pass_bc_numba.BcNumbaPass().applies_to(network, F[:, :63])
     expanded = FactorizedNetwork.from_arrays(A=np.ones((2**14, 3)), v=np.ones(2**14))
-    assert not _pass_bc_numba.serves(expanded, F)
+    assert not _pass_bc_numba.BcNumbaPass().applies_to(expanded, F)

@@ -19,7 +19,8 @@ import sklearn_jlntk._backend.cuda.dispatch as cuda
 from sklearn_jlntk._backend.array_api import from_host, to_host
 from sklearn_jlntk._backend.cuda import _kernels
 from sklearn_jlntk._backend.cuda._kernels import Kernels, n_parts
-from sklearn_jlntk.network import FactorizedNetwork, _pass_abc_cuda, _pass_arrays
+from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
+from sklearn_jlntk.network._pass_abc_cuda import AbcCudaPass
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
@@ -184,10 +185,10 @@ def test_network_is_the_same_with_and_without_kernels(card, k, n_outputs, monkey
             network.projected_gates(B, F),
         )
 
-    assert _pass_abc_cuda.serves(network, F) == (k is not None)
+    assert AbcCudaPass().applies_to(network, F) == (k is not None)
     with_kernels = compute()
     monkeypatch.setattr(cuda, "is_cupy_array", lambda x: False)
-    assert not _pass_abc_cuda.serves(network, F)
+    assert not AbcCudaPass().applies_to(network, F)
     for actual, desired in zip(with_kernels, compute(), strict=True):
         scale = float(abs(to_host(desired)).max())
         assert_close(actual, desired, rtol=1e-12, atol=1e-12 * scale)

@@ -1,7 +1,5 @@
 """The event solver takes the steps of gradient descent, gate by gate."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same
@@ -17,6 +15,7 @@ from sklearn_jlntk.gradient_descent import (
     gradient_descent,
     largest_eigenvalue,
 )
+from sklearn_jlntk.gradient_descent._by_events import EventSteps
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.neural_network._samples import Samples
 from sklearn_jlntk.operators import Identity
@@ -68,9 +67,8 @@ class Problem:
         """Outcome of the descent."""
         options = {"tol": None, "learning_rate": self.rate} | options
         if by_events:
-            options["descend"] = partial(
-                *(_by_events.descend, self.network, self.samples),
-                *(self.alpha, self.weights),
+            options["steps"] = EventSteps(
+                self.network, self.samples, self.alpha, self.weights
             )
         return gradient_descent(self.value_and_gradient, self.weights, **options)
 
@@ -177,8 +175,8 @@ def test_weights_are_formed_where_they_are_asked_for():
     for by_events in (True, False):
         seen[by_events] = taken = []
 
-        def keep(weights, losses, taken=taken):
-            taken.append(weights() if callable(weights) else weights)
+        def keep(form_weights, losses, taken=taken):
+            taken.append(form_weights())
 
         problem.descend(by_events=by_events, max_iter=40, on_step_end=keep)
     for events, steps in zip(seen[True], seen[False], strict=True):
@@ -186,16 +184,18 @@ def test_weights_are_formed_where_they_are_asked_for():
         assert_close(events, steps, rtol=0, atol=1e-12)
 
 
-def test_weights_of_an_earlier_step_of_the_window_are_formed_again():
+def test_weights_of_earlier_steps_are_formed_again():
     problem = Problem("diabetes", 256)
     formers = []
     result = problem.descend(
-        by_events=True, max_iter=60, on_step_end=lambda B, _: formers.append(B)
+        by_events=True,
+        max_iter=60,
+        on_step_end=lambda former, _: formers.append(former),
     )
-    begin = formers[-1]._descent._base[1]
-    steps = problem.descend(by_events=False, max_iter=16 + begin + 1)
-    # atol: weights near zero.
-    assert_close(formers[16 + begin](), steps.weights, rtol=0, atol=1e-12)
+    for n_steps in (5, 18, 35, 59):  # a plain step, and steps of several windows
+        steps = problem.descend(by_events=False, max_iter=n_steps)
+        # atol: weights near zero.
+        assert_close(formers[n_steps - 1](), steps.weights, rtol=0, atol=1e-12)
     assert_same(formers[-1](), result.weights)
 
 
@@ -351,16 +351,16 @@ def test_callbacks_see_steps_taken_one_by_one(always, windows):
 
 
 def test_interrupt_leaves_the_model_of_the_last_step(always, monkeypatch):
-    take_events, count = _by_events.EventDescent._take_events, 0
+    flip_gates, count = _by_events.EventDescent._flip_gates, 0
 
-    def interrupted(descent, predicted):
+    def interrupted(descent):
         nonlocal count
         count += 1
         if count == 30:
             raise KeyboardInterrupt
-        take_events(descent, predicted)
+        flip_gates(descent)
 
-    monkeypatch.setattr(_by_events.EventDescent, "_take_events", interrupted)
+    monkeypatch.setattr(_by_events.EventDescent, "_flip_gates", interrupted)
     X, y = load_diabetes(return_X_y=True)
     X, y = scale(X), scale(y)
     network = JLFactorizedNTKRegressor(
@@ -387,7 +387,7 @@ class Extent:
 
 
 @pytest.mark.parametrize(
-    "n, m, l, n_steps, is_served",
+    "n, m, l, n_steps, is_faster",
     [
         (500, 4096, 64, 1000, True),
         (500, 65536, 64, 1000, True),
@@ -400,8 +400,8 @@ class Extent:
         (20_000, 65536, 128, 1000, False),
     ],
 )
-def test_sizes_decide(n, m, l, n_steps, is_served):
+def test_sizes_decide(n, m, l, n_steps, is_faster):
     v = np.ones(m)
     network = FactorizedNetwork(Identity((l, l), None), Identity((m, m), None), v)
-    served = _by_events.serves(network, Extent(l, n), 0.0, n_steps)
-    assert served is is_served
+    steps = EventSteps(network, Extent(l, n), 0.0, None)
+    assert steps.applies_to(1.0, n_steps) is is_faster

@@ -31,7 +31,7 @@ from sklearn_jlntk._backend.array_api import from_host, numbers_at_once, to_host
 from sklearn_jlntk.diagnostics import NTKMonitor
 from sklearn_jlntk.kernels._matrix import as_columns, assemble, multiply
 from sklearn_jlntk.kernels._relu import ReluKernel
-from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
+from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays, _passes
 from sklearn_jlntk.operators import Identity, make_sketch
 
 SMALL = {"width": 96, "max_iter": 40, "tol": None, "random_state": 0}
@@ -80,7 +80,7 @@ def stand_in(monkeypatch):
 @pytest.fixture
 def pretend_gpu(monkeypatch):
     """Take every array for one of a card with so many bytes of memory."""
-    monkeypatch.setattr(FactorizedNetwork, "_path", lambda self, x: _pass_arrays)
+    monkeypatch.setattr(_passes, "PASSES", (_pass_arrays.ArrayPass(),))
 
     def pretend(memory):
         monkeypatch.setattr(array_api, "_memory", lambda x: memory)

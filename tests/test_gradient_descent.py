@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from assertions import assert_close
+from assertions import assert_close, assert_same
 
 from sklearn_jlntk.gradient_descent import (
     DescentStatus,
     gradient_descent,
     largest_eigenvalue,
 )
+from sklearn_jlntk.gradient_descent._loop import QueuedSteps
 
 CURVATURES = np.array([4.0, 1.0, 0.25])
 
@@ -68,8 +69,8 @@ def test_a_start_at_the_minimum_converges_at_once():
 def test_callbacks_see_each_step_and_may_stop():
     begun, ended = [], []
 
-    def on_step_end(weights, losses):
-        ended.append((weights, losses[-1]))
+    def on_step_end(form_weights, losses):
+        ended.append((form_weights(), losses[-1]))
         return len(ended) == 4
 
     result = gradient_descent(
@@ -82,6 +83,48 @@ def test_callbacks_see_each_step_and_may_stop():
     assert result.status is DescentStatus.STOPPED
     assert begun == [0, 1, 2, 3]
     assert [loss for _, loss in ended] == result.losses[1:]
+    assert [quadratic(weights)[0] for weights, _ in ended] == result.losses[1:]
+    assert_same(ended[-1][0], result.weights)
+
+
+@pytest.mark.parametrize("n_ahead", [1, 3, 100])
+@pytest.mark.parametrize("tol", [None, 1e-3])
+def test_queued_steps_are_the_plain_ones(n_ahead, tol):
+    reads = []
+
+    def to_floats(losses):
+        reads.append(len(losses))
+        return [float(loss) for loss in losses]
+
+    options = {"learning_rate": 0.1, "max_iter": 40, "tol": tol}
+    plain = gradient_descent(quadratic, np.ones(3), **options)
+    queued = gradient_descent(
+        quadratic, np.ones(3), steps=QueuedSteps(n_ahead, to_floats), **options
+    )
+    assert queued.losses == plain.losses
+    assert queued.status is plain.status
+    assert_same(queued.weights, plain.weights)
+    first, *others = reads
+    assert first == 1
+    assert set(others) <= {n_ahead, 40 % n_ahead}
+
+
+def test_queued_steps_are_not_computed_where_none_is_asked_for():
+    calls = []
+
+    def counted(x):
+        calls.append(x)
+        return quadratic(x)
+
+    result = gradient_descent(
+        counted,
+        np.zeros(3),
+        learning_rate=0.1,
+        losses=[1.0, 0.0],  # an interrupted descent that had converged
+        steps=QueuedSteps(8, lambda losses: [float(loss) for loss in losses]),
+    )
+    assert result.status is DescentStatus.CONVERGED
+    assert len(calls) == 1
 
 
 def test_largest_eigenvalue_of_a_known_matrix():

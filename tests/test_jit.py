@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 import sklearn_jlntk._backend.jit.dispatch as jit
 from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
-from sklearn_jlntk.network._pass_abc_numba import serves
+from sklearn_jlntk.network._pass_abc_numba import AbcNumbaPass
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 
@@ -101,14 +101,14 @@ def test_chunks_of_samples_join_to_the_whole(compiled, n_outputs):
 
 
 def test_stages_of_a_transform_multiply_to_its_length():
-    for length, stages in jit.relu_pass().RADICES.items():
+    for length, stages in jit.hadamard_relu().RADICES.items():
         assert np.prod(stages) == length
 
 
 @pytest.mark.parametrize("radices", [(16, 1, 16), (8, 4, 8)])
 def test_stages_of_any_machine_agree(compiled, monkeypatch, radices):
     network, B, F, y = draw(256, 700, 19)
-    monkeypatch.setitem(jit.relu_pass().RADICES, 256, radices)
+    monkeypatch.setitem(jit.hadamard_relu().RADICES, 256, radices)
     fast, slow = both(compiled, lambda: network.value_and_gradient(B, F, y)[1])
     assert_close(fast, slow, rtol=1e-12, atol=1e-12 * np.max(np.abs(slow)))
 
@@ -309,13 +309,14 @@ def test_parts_on_threads_cover_everything_once(monkeypatch):
 
 def test_small_problems_and_foreign_arrays_are_not_compiled_for():
     network, _, F, _ = draw(64, 2**14, 64)
-    assert serves(network, F)
-    assert not serves(network, F[:, :63])
-    assert not serves(network, F.astype(np.float16))
-    assert not serves(draw(5000, 2**14, 64)[0], F)
-    assert serves(draw(64, 2**14, 64, n_outputs=40)[0], F)
+    applies_to = AbcNumbaPass().applies_to
+    assert applies_to(network, F)
+    assert not applies_to(network, F[:, :63])
+    assert not applies_to(network, F.astype(np.float16))
+    assert not applies_to(draw(5000, 2**14, 64)[0], F)
+    assert applies_to(draw(64, 2**14, 64, n_outputs=40)[0], F)
     bc = FactorizedNetwork.from_arrays(v=np.ones(2**14))
-    assert not serves(bc, F)
+    assert not applies_to(bc, F)
 
 
 def run_python(code, **environment):
@@ -338,7 +339,7 @@ def test_import_leaves_numba_alone():
 
 LARGE = """
 import numpy as np
-from sklearn_jlntk.network._pass_abc_numba import serves
+from sklearn_jlntk.network._pass_abc_numba import AbcNumbaPass
 from sklearn_jlntk.kernels import nngp_kernel, ntk_kernel
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch
@@ -346,11 +347,12 @@ A = make_sketch("block-hadamard", 64, 2**14, rng=np.random.default_rng(0),
                 like=np.empty(0)).T
 network = FactorizedNetwork(Identity((None, None), None), A, np.ones(2**14))
 B, F = np.ones((64, 2)), np.ones((2, 64))
+applies_to = AbcNumbaPass().applies_to
 """
 
 
 def test_user_can_switch_compiling_off():
-    code = LARGE + "print(serves(network, F), network.outputs(B, F).shape)"
+    code = LARGE + "print(applies_to(network, F), network.outputs(B, F).shape)"
     assert run_python(code, NUMBA_DISABLE_JIT="1") == "False (64,)"
     assert run_python(code, NUMBA_DISABLE_JIT="0") == "True (64,)"
 

@@ -7,7 +7,7 @@ import pytest
 from assertions import assert_same
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, team
+from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, thread_team
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 5])
@@ -47,7 +47,7 @@ def test_blas_keeps_to_one_thread_beside_ours():
         return {lib["num_threads"] for lib in libraries if lib["user_api"] == "blas"}
 
     with threadpool_limits(2, user_api="blas"):
-        with team(2) as map_items:
+        with thread_team(2) as map_items:
             assert map_items(n_blas_threads, range(2)) == [{1}, {1}]
         assert n_blas_threads(None) == {2}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_jlntk._backend import array_api
-from sklearn_jlntk._backend.array_api import with_true_products
+from sklearn_jlntk._backend.array_api import full_precision_matmul
 from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
 
 
@@ -37,13 +37,13 @@ def test_network_switches_tf32_off_and_on_again(matmul, monkeypatch):
     import torch
 
     network, B, F = draw(torch)
-    seen, readout = [], _pass_arrays.readout
+    seen, outputs = [], _pass_arrays.ArrayPass.outputs
 
     def note(*args):
         seen.append(matmul.fp32_precision)
-        return readout(*args)
+        return outputs(*args)
 
-    monkeypatch.setattr(_pass_arrays, "readout", note)
+    monkeypatch.setattr(_pass_arrays.ArrayPass, "outputs", note)
     matmul.fp32_precision = "tf32"
     network.outputs(B, F)
     assert seen == ["ieee"]
@@ -54,7 +54,7 @@ def test_setting_comes_back_after_an_error(matmul):
     import torch
 
     matmul.fp32_precision = "tf32"
-    with pytest.raises(ZeroDivisionError), with_true_products(torch.zeros(1)):
+    with pytest.raises(ZeroDivisionError), full_precision_matmul(torch.zeros(1)):
         raise ZeroDivisionError
     assert matmul.fp32_precision == "tf32"
 
@@ -63,7 +63,7 @@ def test_flag_of_old_releases_is_the_same_afterwards(matmul):
     import torch
 
     matmul.allow_tf32 = True
-    with with_true_products(torch.zeros(1)):
+    with full_precision_matmul(torch.zeros(1)):
         assert matmul.fp32_precision == "ieee"
     assert matmul.allow_tf32
     matmul.allow_tf32 = False
@@ -73,7 +73,7 @@ def test_arrays_of_the_host_change_nothing():
     torch = pytest.importorskip("torch")
     before = torch.backends.cuda.matmul.fp32_precision
     for x in (np.zeros(1), torch.zeros(1)):
-        with with_true_products(x):
+        with full_precision_matmul(x):
             assert torch.backends.cuda.matmul.fp32_precision == before
 
 

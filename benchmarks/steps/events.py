@@ -19,11 +19,8 @@ from sklearn.preprocessing import scale
 from benchmarks.harness.peers import Problem, products_alone
 from benchmarks.harness.run import table
 from benchmarks.harness.turns import in_turns, seconds
-from sklearn_jlntk.gradient_descent import (
-    _by_events,
-    gradient_descent,
-    largest_eigenvalue,
-)
+from sklearn_jlntk.gradient_descent import gradient_descent, largest_eigenvalue
+from sklearn_jlntk.gradient_descent._by_events import EventSteps
 from sklearn_jlntk.neural_network._samples import Samples
 
 # Data, samples, neurons, components, steps, steps after which weights are compared.
@@ -67,11 +64,9 @@ class Descent:
         return self.network.value_and_gradient(B, *self.samples)
 
     def by_events(self, n_steps):
-        """Weights, or what forms them, and losses of the event solver."""
-        return _by_events.descend(
-            *(self.network, self.samples, 0.0, self.start),
-            *(self.value_and_gradient, self.start, self.rate, n_steps),
-        )
+        """Losses, and functions that form the weights, of the event solver."""
+        steps = EventSteps(self.network, self.samples, 0.0, self.start)
+        return steps.take(self.value_and_gradient, self.start, self.rate, n_steps)
 
     def plain(self, n_steps):
         """Weights after a number of plain steps."""
@@ -117,10 +112,10 @@ def timed(descent, n_steps):
 
 def difference(descent, n_steps):
     """Largest difference of weights after some steps, over the largest that they moved."""
-    for weights, _ in descent.by_events(n_steps):  # noqa: B007
+    for _, form_weights in descent.by_events(n_steps):  # noqa: B007
         pass
     plain = descent.plain(n_steps)
-    off = np.max(np.abs(weights() - plain)) / np.max(np.abs(plain - descent.start))
+    off = np.max(np.abs(form_weights() - plain)) / np.max(np.abs(plain - descent.start))
     return float(off)
 
 

@@ -1,1 +1,1 @@
-"""What the mathematics runs on: array libraries, threads, memory, compiled code."""
+"""Array libraries, threads, memory and compiled code, on which the mathematics runs."""

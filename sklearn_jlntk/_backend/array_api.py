@@ -1,7 +1,7 @@
-"""The one door to array libraries: namespaces, devices and the way to and from the host.
+"""Array libraries: namespaces, devices, precision, memory, transfers to and from the host.
 
-Elsewhere in the package mathematics is written with ``xp``, the namespace of the arrays
-at hand. What an array library does in a way of its own is said here and nowhere else.
+The rest of the package writes mathematics with ``xp``, the namespace of its arrays. This is
+the only module that names array libraries and handles their differences.
 """
 
 import sys
@@ -26,11 +26,12 @@ from sklearn_jlntk._backend.user_warnings import warn_user
 __all__ = [
     "array_namespace",
     "array_place",
-    "at_hand",
+    "available_device",
     "check_card",
     "device",
     "from_host",
     "from_kept",
+    "full_precision_matmul",
     "host_or_cuda",
     "is_array",
     "is_cupy_array",
@@ -43,14 +44,13 @@ __all__ = [
     "to_floats",
     "to_host",
     "to_kept",
-    "with_true_products",
 ]
 
 is_array = is_array_api_obj
 
 
 def to_host(x):
-    """NumPy array with the values of `x`, copied only when it lies on another device."""
+    """NumPy array with the values of `x`, copied only if `x` is on another device."""
     if isinstance(x, np.ndarray):
         return x
     if is_cupy_array(x):
@@ -69,15 +69,15 @@ def from_host(values, like, dtype=None):
     """Array of the NumPy `values` in the namespace and on the device of `like`."""
     values = np.ascontiguousarray(values)
     if dtype is not None:
-        # Cast first, so that what moves is no larger than what is wanted. By the name of
-        # the dtype, which is the same in all namespaces.
+        # Cast before the transfer, so that no more bytes move than needed. The dtype is
+        # given by its name, which is the same in all namespaces.
         name = getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
         values = values.astype(name, copy=False)
     return array_namespace(like).asarray(values, device=device(like))
 
 
 def to_floats(scalars):
-    """Python's floats for arrays of shape (), brought to the host in one go."""
+    """Python floats of a list of arrays of shape (), in one transfer to the host."""
     if len(scalars) == 1:
         return [float(scalars[0])]
     return to_host(array_namespace(scalars[0]).stack(scalars)).tolist()
@@ -128,7 +128,7 @@ def from_kept(values, library, device_):
 
 
 def prototype(like):
-    """Empty array that remembers the namespace, device and dtype of `like`."""
+    """Empty array in the namespace, on the device and of the dtype of `like`."""
     xp = array_namespace(like)
     return xp.empty((0,), dtype=like.dtype, device=device(like))
 
@@ -147,20 +147,20 @@ def array_place(x):
 
 
 def is_queued(x):
-    """Whether work on this array only waits in a queue when a call returns, as on a GPU.
+    """Whether calls on this array return before their work is done, as on a GPU.
 
-    To read a number is then to wait for all that was asked for before.
+    Reading a number then waits until all earlier work is done.
     """
     return _memory(x) is not None
 
 
 @contextmanager
-def with_true_products(x):
-    """Context in which matrix products beside `x` are true to their dtype.
+def full_precision_matmul(x):
+    """Context in which matrix products on the device of `x` have full precision.
 
-    On a card a user may have let them be rounded to TF32, whose 10 bits would open other
-    gates than those of the weights. The setting, which all threads of a process share,
-    comes back behind.
+    On a GPU the user may have allowed products that are rounded to TF32, whose 10 bits
+    would open other gates than those of the weights. The setting is one for all threads of
+    a process; it is restored at the end of the context.
     """
     setting = _precision_of_products(x)
     if setting is None:
@@ -176,7 +176,10 @@ def with_true_products(x):
 
 
 def _precision_of_products(x):
-    """How products on the card of `x` are set: read, write, and what is full precision."""
+    """Functions that read and write the precision of products with `x`, and full precision.
+
+    None where products always have full precision.
+    """
     if is_cupy_array(x):
         try:  # CuPy has no public name for what CUPY_TF32 sets
             from cupy._core import get_compute_type, set_compute_type
@@ -190,7 +193,7 @@ def _precision_of_products(x):
         )
     if is_torch_array(x) and _is_on_cuda(x):
         matmul = sys.modules["torch"].backends.cuda.matmul
-        # Old releases know the flag alone, and new ones do not want the two mixed.
+        # Old releases have only the flag; new ones advise against the use of both.
         name, full = "fp32_precision", "ieee"
         if not hasattr(matmul, name):
             name, full = "allow_tf32", False
@@ -206,23 +209,23 @@ def _is_on_cuda(tensor):
     return tensor.device.type == "cuda"
 
 
-# Numbers worked on at a time are to bytes of a GPU's memory as 1 to this: a dozen arrays
-# of so many numbers in double precision take a fifth of it.
+# Bytes of a GPU's memory for each number worked on at a time: a dozen arrays of these
+# numbers in double precision then take a fifth of the memory.
 _BYTES_FOR_EACH = 2**9
 
 
 def numbers_at_once(like, on_host):
-    """Numbers to work on at a time beside an array: as many as fill a GPU.
+    """Numbers to work on at a time, on the device of an array.
 
-    On the host, `on_host` of them, which the caller's measurements say. On a GPU they
-    depend on its whole memory, not on what is free, so that sums are split alike.
+    On the host this is `on_host`, which the caller has measured. On a GPU it depends on its
+    total memory and not on the free memory, so that sums are always split alike.
     """
     memory = _memory(like)
     return on_host if memory is None else max(on_host, memory // _BYTES_FOR_EACH)
 
 
 def _memory(x):
-    """Bytes of memory of the GPU that an array lies on, None on the host."""
+    """Bytes of memory of the GPU that an array is on; None on the host."""
     if is_cupy_array(x):
         return _cupy_memory(x.device.id)
     if is_torch_array(x) and x.is_cuda:
@@ -246,13 +249,16 @@ def _torch_memory(index):
 
 
 def out_of_memory_errors():
-    """What the array libraries in use raise where memory runs out; CuPy's is Python's."""
+    """Exceptions of the array libraries in use where memory runs out.
+
+    That of CuPy is a `MemoryError`.
+    """
     torch = sys.modules.get("torch")
     return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
 
 
 def host_or_cuda(X, device_):
-    """`X` where the parameter ``device`` of an estimator wants it computed.
+    """`X` on the device that the parameter ``device`` of an estimator names.
 
     ``None`` leaves it where it is; ``"cpu"`` and ``"cuda"`` move it to NumPy and CuPy.
     """
@@ -264,16 +270,16 @@ def host_or_cuda(X, device_):
 
 
 def check_card(device_):
-    """Raise where ``device`` asks for a card that cannot be used."""
+    """Raise an error if ``device`` names a GPU that cannot be used."""
     if device_ == "cuda":
         _cupy()
 
 
-def at_hand(device_, *, warn=False):
-    """Where a fitted estimator computes: as ``device`` says, or on the host without it.
+def available_device(device_, *, warn=False):
+    """Device that a fitted estimator computes on: `device_`, or "cpu" without a GPU.
 
-    Fitted attributes are NumPy arrays where ``device`` is given, so that what a card has
-    fitted predicts on a machine without one.
+    Fitted attributes are NumPy arrays where ``device`` is given, so that an estimator
+    fitted on a GPU predicts on a machine without one.
     """
     try:
         check_card(device_)
@@ -293,7 +299,7 @@ def _to_cupy_csr(X):
 
 
 def _cupy():
-    """The module cupy, or an error that says what is missing."""
+    """Module cupy, or an error that says what to install or check."""
     try:
         import cupy
     except ImportError as error:

@@ -15,7 +15,7 @@ __all__ = [
     "map_on_threads",
     "map_shares",
     "n_threads_for",
-    "team",
+    "thread_team",
 ]
 
 # Numbers worked on from which threads gain more than it takes to start them.
@@ -34,7 +34,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def team(n_threads):
+def thread_team(n_threads):
     """Function that maps work over items on so many threads, this one among them.
 
     For as long as the statement lasts, BLAS keeps to one thread in each: those that it
@@ -78,7 +78,7 @@ def _map(n_threads, work, items):
 
 def map_on_threads(work, items, *, n_threads):
     """Results of `work(item)` in order, on so many threads."""
-    with team(n_threads) as map_items:
+    with thread_team(n_threads) as map_items:
         return map_items(work, items)
 
 

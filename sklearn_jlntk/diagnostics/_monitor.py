@@ -10,7 +10,7 @@ from sklearn.callback import ScoringMonitor
 from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
-    at_hand,
+    available_device,
     from_host,
     host_or_cuda,
 )
@@ -263,7 +263,7 @@ class _Run:
         """Record of a step."""
         self.last_step = step
         return self._measured(
-            fitted, host_or_cuda(fitted.weights_, at_hand(fitted.device)), step
+            fitted, host_or_cuda(fitted.weights_, available_device(fitted.device)), step
         )
 
     def _measured(self, fitted, weights, step):

@@ -1,47 +1,51 @@
-r"""Steps of gradient descent on residuals, while no gate flips, and bounds when some do.
+r"""Steps of gradient descent on residuals while no gate flips, and bounds for when some do.
 
 With s the weighted residuals, a step changes the outputs by
 :math:`-\eta (H s + \alpha (u - a))`, with a the outputs of the anchor through the
-present gates. Arrays that vectors run along are padded with zeros to the pitch.
+present gates. Arrays along samples that vector instructions read are padded with zeros
+from `n_samples` to a length called the pitch.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_jlntk._backend.jit import events
+from sklearn_jlntk._backend.jit import event_blocks
+from sklearn_jlntk._backend.jit.event_records import Bounds, Products, Reach
 from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.threads import map_blocks
 
+__all__ = ["Forecast", "SampleSpace"]
+
 
 class Forecast(NamedTuple):
-    """What a window will be if no gate flips, and bounds on what may differ.
+    """Course of a window if no gate flips, and bounds on the difference if some do.
 
     Parameters
     ----------
-    path : array of shape (length + 1, pitch)
+    path : ndarray of shape (length + 1, pitch)
         Weighted residuals at each step.
-    end : array of shape (pitch,)
+    end : ndarray of shape (pitch,)
         Their sum over the steps, as the penalty shrinks it.
-    strays : array of shape (n_samples,)
-        Farthest that a pre-activation gets from the chord of its path.
+    strays : ndarray of shape (n_samples,)
+        Largest distance of a pre-activation from the chord of its path, by the residuals.
     curve : float
-        The same for what shrinks from 1, by the penalty alone.
+        The same for each unit of distance from the anchor, by the penalty.
     shrunk : float
-        What is left of 1 at the end.
+        Share of the distance from the anchor that the penalty leaves at the end.
     off : float
         Distance in norm from the path within which the bounds hold.
     bounds : Bounds
-        For `sklearn_jlntk._backend.jit.events`.
+        How soon a pre-activation may cross zero.
     """
 
-    path: object
-    end: object
-    strays: object
+    path: np.ndarray
+    end: np.ndarray
+    strays: np.ndarray
     curve: float
     shrunk: float
     off: float
-    bounds: object
+    bounds: Bounds
 
     @property
     def length(self):
@@ -49,79 +53,108 @@ class Forecast(NamedTuple):
         return len(self.path) - 1
 
     @property
-    def slopes(self):
-        """Speed of pre-activations by sample, beyond that of the path."""
-        return self.bounds.slack + self.bounds.allowance
+    def reach(self):
+        """Largest distance of pre-activations from the chord of their predicted path."""
+        slopes = self.bounds.slack + self.bounds.allowance
+        return Reach(self.strays, slopes, self.curve, float(self.length))
 
 
 class SampleSpace:
-    """The products G of samples, and H, as half its sum with its transpose.
+    """Outputs and residuals of a descent, without its weights.
 
     Parameters
     ----------
-    features : array of shape (n_components, n_samples)
-        Projected inputs.
-    active_together : array of shape (n_samples, n_samples)
+    problem : Problem
+        Samples and rates.
+    active_together : ndarray of shape (n_samples, n_samples)
         Shares of neurons active at both samples.
-    sample_weight : array of shape (n_samples,)
-        Weights.
     readout : float
-        Size of the output weight of a neuron.
-    rate, alpha : float
-        Learning rate and penalty.
+        Modulus of the output weight of a neuron.
+
+    Attributes
+    ----------
+    pitch : int
+        Padded number of samples.
+    products : Products
+        G, and half of H; gates that flip change the latter.
     """
 
-    def __init__(
-        self, features, active_together, sample_weight, readout, *, rate, alpha
-    ):
-        self._jit = events()
-        n = features.shape[1]
-        self.pitch = -(-n // self._jit.ROW_MULTIPLE) * self._jit.ROW_MULTIPLE
-        self.gram = np.zeros((n, self.pitch))
-        self.half = np.zeros((n, self.pitch))
-        self._n, self._sample_weight = n, sample_weight
-        self._scale, self._rate, self._alpha = rate * readout, rate, alpha
-        self.shrinkage = 1 - rate * alpha
+    def __init__(self, problem, active_together, readout):
+        self._jit, self._problem = event_blocks(), problem
+        self._scale = problem.learning_rate * readout
+        n, features = problem.n_samples, problem.features
+        self.pitch = self._jit.pitch_of(n)
+        gram, half = np.zeros((2, n, self.pitch))
+        self.products = Products(gram, half)
 
         def work(rows):
-            np.matmul(features[:, rows].T, features, out=self.gram[rows, :n])
+            np.matmul(features[:, rows].T, features, out=gram[rows, :n])
 
-        map_blocks(work, list(batches(n, 256)), features, n)
-        G = self.gram[:, :n]
+        map_blocks(work, batches(n, 256), features, n)
+        G = gram[:, :n]
         np.copyto(G, (G + G.T) / 2)
-        np.multiply(G, 0.5 * active_together, out=self.half[:, :n])
+        np.multiply(G, 0.5 * active_together, out=half[:, :n])
         self._norms = np.linalg.norm(G, axis=1)
         off_diagonal = np.abs(G)
         np.fill_diagonal(off_diagonal, 0)
         self._largest = off_diagonal.max(axis=1)
 
-    def change(self, s, behind):
-        """Change of the outputs in a step, from weighted residuals and u - a."""
-        product = np.empty(self._n)
-        self._jit.symmetric_product(self.half, s, product)
-        if self._alpha:
-            product += self._alpha * behind
-        product *= -self._rate
+    def change(self, s, from_anchor):
+        """Change of the outputs in a step.
+
+        Parameters
+        ----------
+        s : ndarray of shape (pitch,)
+            Weighted residuals.
+        from_anchor : ndarray of shape (n_samples,)
+            Outputs less those of the anchor.
+
+        Returns
+        -------
+        change : ndarray of shape (n_samples,)
+            Added to the outputs.
+        """
+        product = np.empty(self._problem.n_samples)
+        self._jit.symmetric_product(self.products.half, s, product)
+        if self._problem.alpha:
+            product += self._problem.alpha * from_anchor
+        product *= -self._problem.learning_rate
         return product
 
-    def predict(self, s, residual, behind, *, length, drift, n_flips):
-        """`Forecast` of a window; it is shorter where the residuals grow.
+    def predict(self, s, outputs, *, length, drift, n_flips):
+        """Forecast of a window; it is shorter where the residuals grow.
 
-        `drift` is the share of the residuals by which they may leave the prediction;
-        `n_flips` is the number of flips of a neuron that the bounds leave room for.
+        Parameters
+        ----------
+        s : ndarray of shape (pitch,)
+            Weighted residuals.
+        outputs : Outputs
+            Residuals, and outputs less those of the anchor.
+        length : int
+            Most steps.
+        drift : float
+            Share of the residuals' norm by which they may leave the prediction.
+        n_flips : float
+            Flips of a neuron that the bounds leave room for.
+
+        Returns
+        -------
+        forecast : Forecast
+            Path and bounds.
         """
-        n = self._n
+        n, shrinkage = self._problem.n_samples, self._problem.shrinkage
+        residual, from_anchor = outputs
         path, sums = [s.copy()], [np.zeros(n)]
         limit = 4 * np.linalg.norm(s)
         while len(path) <= length and np.linalg.norm(path[-1]) <= limit:
-            change = self.change(path[-1], behind)
-            residual, behind = residual + change, behind + change
-            sums.append(self.shrinkage * sums[-1] + path[-1][:n])
+            change = self.change(path[-1], from_anchor)
+            residual, from_anchor = residual + change, from_anchor + change
+            sums.append(shrinkage * sums[-1] + path[-1][:n])
             path.append(np.zeros(self.pitch))
-            path[-1][:n] = self._sample_weight * residual
+            path[-1][:n] = self._problem.sample_weight * residual
         path, sums = np.array(path), np.array(sums)
         share = np.linspace(0, 1, len(path))
-        powers = self.shrinkage ** np.arange(len(path))
+        powers = shrinkage ** np.arange(len(path))
         strays = self._largest_sums(sums - share[:, None] * sums[-1])
         strays = self._scale * np.max(strays, axis=0)
         strays[self._norms == 0] = -np.inf  # a zero row has pre-activations of zero
@@ -139,27 +172,28 @@ class SampleSpace:
         )
 
     def _bounds(self, path, off, n_flips):
-        """Bounds around a path that residuals are not farther from than `off`."""
+        """Bounds for residuals that are not farther than `off` from a path."""
         bends = np.zeros_like(path)
         bends[:-1] = self._scale * self._largest_sums(np.diff(path, axis=0))
         largest_residual = np.max(np.abs(path), axis=0) + off
         per_flip = self._scale * self._largest * largest_residual
-        return self._jit.Bounds(
+        return Bounds(
             bends=np.maximum.accumulate(bends[::-1], axis=0)[::-1].copy(),
             slack=self._scale * self._norms * off,
             per_flip=per_flip,
             allowance=float(n_flips * np.mean(per_flip)),
-            pull=float(self._rate * self._alpha),
+            pull=float(self._problem.learning_rate * self._problem.alpha),
         )
 
     def _largest_sums(self, vectors):  # (p, n) -> (p, n)
-        """Largest of ``abs(G[j] @ (gates * vector))`` for any gates whatever."""
-        G = self.gram[:, : self._n]
+        """Largest ``abs(G[j] @ (gates * vector))`` over all gates of zeros and ones."""
+        n = self._problem.n_samples
+        G = self.products.gram[:, :n]
         sizes, sums = np.empty_like(vectors), np.empty_like(vectors)
 
         def work(rows):
             np.matmul(np.abs(vectors), np.abs(G[rows]).T, out=sizes[:, rows])
             np.matmul(vectors, G[rows].T, out=sums[:, rows])
 
-        map_blocks(work, list(batches(self._n, 256)), G, len(vectors))
+        map_blocks(work, batches(n, 256), G, len(vectors))
         return 0.5 * (sizes + np.abs(sums))

@@ -1,18 +1,22 @@
 """Full-batch gradient descent on a function that gives its value and gradient.
 
-The loop knows a function, not a model, and the outcome is a value with a name.
+The loop knows a function and not a model, a policy object takes the steps, and the outcome
+is a named value.
 """
 
 import math
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from itertools import islice
 
 from array_api_compat import array_namespace
 
 __all__ = [
     "DescentStatus",
     "GradientDescentResult",
+    "PlainSteps",
+    "QueuedSteps",
     "gradient_descent",
     "largest_eigenvalue",
 ]
@@ -68,8 +72,82 @@ class GradientDescentResult:
 
 
 # Far above 2 / lambda_max neurons die and the loss may come down again, to a network that
-# no theorem speaks of; a loss that has grown so many times has left the kernel regime.
+# no theorem describes; a loss that has grown by this factor has left the kernel regime.
 _GROWTH_LIMIT = 100
+
+
+class PlainSteps:
+    """Steps of gradient descent, each of which is computed when it is asked for."""
+
+    def take(self, value_and_gradient, weights, learning_rate, n_steps):
+        """Loss and a function that forms the weights, at the start and after each step.
+
+        Parameters
+        ----------
+        value_and_gradient : callable
+            Gives the loss and its gradient.
+        weights : array of any shape
+            Where to start.
+        learning_rate : float
+            Step size.
+        n_steps : int
+            Steps to take.
+
+        Yields
+        ------
+        loss : float
+            Loss.
+        form_weights : callable
+            Gives the weights; takes no arguments.
+        """
+        steps = _computed(value_and_gradient, weights, learning_rate, n_steps)
+        for loss, weights in steps:
+            yield float(loss), partial(_itself, weights)
+
+
+@dataclass(frozen=True)
+class QueuedSteps:
+    """Steps of gradient descent on a device that works through a queue.
+
+    Reading a number waits until the queue is empty, so several steps are computed before
+    their losses are read together. This makes no difference to the outcome: steps beyond
+    the last one are dropped.
+
+    Parameters
+    ----------
+    n_ahead : int
+        Steps computed before their losses are read.
+    to_floats : callable
+        Turns a list of losses, arrays of shape (), into floats.
+    """
+
+    n_ahead: int
+    to_floats: object
+
+    def take(self, value_and_gradient, weights, learning_rate, n_steps):
+        """Loss and a function that forms the weights, as for `PlainSteps.take`."""
+        steps = _computed(value_and_gradient, weights, learning_rate, n_steps)
+        n_next = 1  # the start by itself: the first step may not be asked for
+        while queued := list(islice(steps, n_next)):
+            losses = self.to_floats([loss for loss, _ in queued])
+            for loss, (_, weights) in zip(losses, queued, strict=True):
+                yield loss, partial(_itself, weights)
+            n_next = self.n_ahead
+
+
+def _computed(value_and_gradient, weights, learning_rate, n_steps):
+    """Loss, an array of shape (), and weights at the start and after each step."""
+    loss, gradient = value_and_gradient(weights)
+    yield loss, weights
+    for _ in range(n_steps):
+        weights = weights - learning_rate * gradient
+        loss, gradient = value_and_gradient(weights)
+        yield loss, weights
+
+
+def _itself(weights):
+    """Weights that are formed already."""
+    return weights
 
 
 def gradient_descent(
@@ -83,9 +161,7 @@ def gradient_descent(
     losses=(),
     on_step_begin=None,
     on_step_end=None,
-    n_ahead=1,
-    to_floats=None,
-    descend=None,
+    steps=None,
 ):
     r"""Outcome of the steps :math:`B \leftarrow B - \eta \nabla \Phi(B)`.
 
@@ -99,7 +175,7 @@ def gradient_descent(
     learning_rate : float
         Step size :math:`\eta`, in units of weights squared per loss.
     max_iter : int, default=500
-        Steps at the most.
+        Maximum number of steps.
     tol : float or None, default=1e-4
         The descent has converged when, over `n_iter_no_change` steps, the loss fell by
         less than `tol` times its value at the start a step. None takes all steps.
@@ -111,78 +187,47 @@ def gradient_descent(
     on_step_begin : callable, default=None
         Called without arguments before each step.
     on_step_end : callable, default=None
-        Called with the weights, or a function that forms them, and the losses so far
-        after each step; a true answer stops.
-    n_ahead : int, default=1
-        Steps that are computed before their losses are read, together. On a device that
-        works through a queue, reading a number waits until the queue is empty. It makes no
-        difference to the outcome: steps beyond the last one are forgotten.
-    to_floats : callable, default=None
-        Turns a list of losses into floats; None is ``float`` of each.
-    descend : callable, default=None
-        Another way of taking the same steps. Called with `value_and_gradient`, `weights`,
-        `learning_rate` and the number of steps, it gives an iterator over weights and
-        losses, floats, at the start and after each step. In place of weights it may give
-        functions without arguments that form them, for they are needed at the end alone.
+        Called after each step with a function that forms the weights and with the losses
+        so far; a true answer stops. The function takes no arguments. It may be called
+        later as well, and may then cost some steps.
+    steps : object, default=None
+        Takes the steps. Its method ``take(value_and_gradient, weights, learning_rate,
+        n_steps)`` gives an iterator over pairs, at the start and after each step: the
+        loss, a float, and a function without arguments that forms the weights. None
+        computes each step when it is asked for.
 
     Returns
     -------
     result : GradientDescentResult
         Weights, losses, number of steps and status.
     """
-    n_steps = max_iter - max(len(losses) - 1, 0)
-    if descend is None:
-        descend = partial(_descend, n_ahead=n_ahead, to_floats=to_floats)
-    steps = descend(value_and_gradient, weights, learning_rate, n_steps)
-    weights, loss = next(steps)
+    n_taken = max(len(losses) - 1, 0)
+    steps = PlainSteps() if steps is None else steps
+    steps = steps.take(value_and_gradient, weights, learning_rate, max_iter - n_taken)
+    loss, form_weights = next(steps)
     losses = [*losses[:-1], loss]
-    status = DescentStatus.OUT_OF_STEPS
-    if (
-        len(losses) > 1
-        and tol is not None
-        and _has_settled(losses, tol, n_iter_no_change)
-    ):
-        return GradientDescentResult(
-            weights, losses, len(losses) - 1, DescentStatus.CONVERGED
-        )
-    for _ in range(len(losses) - 1, max_iter):
+    is_over = len(losses) > 1 and _has_settled(losses, tol, n_iter_no_change)
+    status = DescentStatus.CONVERGED if is_over else DescentStatus.OUT_OF_STEPS
+    while status is DescentStatus.OUT_OF_STEPS and len(losses) <= max_iter:
         if on_step_begin is not None:
             on_step_begin()
-        weights, loss = next(steps)
+        loss, form_weights = next(steps)
         losses.append(loss)
         if not losses[-1] <= _GROWTH_LIMIT * losses[0]:
             status = DescentStatus.DIVERGED
-            break
-        if on_step_end is not None and on_step_end(weights, losses):
+        elif on_step_end is not None and on_step_end(form_weights, losses):
             status = DescentStatus.STOPPED
-            break
-        if tol is not None and _has_settled(losses, tol, n_iter_no_change):
+        elif _has_settled(losses, tol, n_iter_no_change):
             status = DescentStatus.CONVERGED
-            break
     if status is DescentStatus.OUT_OF_STEPS and losses[-1] > losses[0]:
         status = DescentStatus.DIVERGED
-    weights = weights() if callable(weights) else weights
-    return GradientDescentResult(weights, losses, len(losses) - 1, status)
-
-
-def _descend(value_and_gradient, weights, learning_rate, max_iter, n_ahead, to_floats):
-    """Weights and loss, a float, at the start and after each step, in turn."""
-    if to_floats is None:
-        to_floats = partial(map, float)
-    loss, gradient = value_and_gradient(weights)
-    yield weights, *to_floats([loss])
-    for first in range(0, max_iter, n_ahead):
-        ahead, unread = [], []
-        for _ in range(min(n_ahead, max_iter - first)):
-            weights = weights - learning_rate * gradient
-            loss, gradient = value_and_gradient(weights)
-            ahead.append(weights)
-            unread.append(loss)
-        yield from zip(ahead, to_floats(unread), strict=True)
+    return GradientDescentResult(form_weights(), losses, len(losses) - 1, status)
 
 
 def _has_settled(losses, tol, n_steps):
     """Whether each of the last steps, on average, saved less than tol of the first loss."""
+    if tol is None:
+        return False
     if losses[-1] == 0:
         return True
     if len(losses) <= n_steps:
@@ -198,7 +243,7 @@ def largest_eigenvalue(matvec, start, *, n_iter=16):
     matvec : callable
         Linear map of an array to one of the same shape.
     start : array of any shape
-        First iterate; a generic one, not orthogonal to the leading eigenvector.
+        First iterate, which must not be orthogonal to the leading eigenvector.
     n_iter : int, default=16
         Iterations. Their number is fixed, so that equal maps give equal answers.
 
@@ -210,8 +255,8 @@ def largest_eigenvalue(matvec, start, *, n_iter=16):
     Notes
     -----
     Power iteration. From a generic start in n dimensions it is low by a factor of about
-    ``1 - log(n) / (2 * n_iter)`` at the worst, and far closer when the leading eigenvalue
-    stands apart.
+    ``1 - log(n) / (2 * n_iter)`` in the worst case, and far closer when the leading
+    eigenvalue is well separated.
     """
     xp = array_namespace(start)
 

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._backend.array_api import at_hand, host_or_cuda, to_host
+from sklearn_jlntk._backend.array_api import available_device, host_or_cuda, to_host
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
     Interval,
@@ -132,12 +132,12 @@ class KernelEstimator(BaseEstimator):
                 "Call fit(X, y) first; without y, transform is what there is."
             )
         check_same_namespace(X, self, attribute="X_fit_", method=method)
-        at_hand(self.device, warn=True)
+        available_device(self.device, warn=True)
         return self._columns(validate_rows(self, X, reset=False))
 
     def _columns(self, X):
         """Rows turned to columns as the kernel takes them, where to compute."""
-        device = at_hand(self.device)
+        device = available_device(self.device)
         rows = self.row_scaling_.apply(host_or_cuda(X, device))
         if self.factorization is None:
             return as_columns(rows.T)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
-    at_hand,
+    available_device,
     check_card,
     from_host,
     host_or_cuda,
@@ -265,7 +265,7 @@ class NTKKernel(
     def _problem(self):
         """Kernel matrix, targets and roots of the weights, where to compute."""
         return self._matrix(), *(
-            host_or_cuda(array, at_hand(self.device))
+            host_or_cuda(array, available_device(self.device))
             for array in (self._targets_, self._root_weight_)
         )
 
@@ -287,7 +287,7 @@ class NTKKernel(
         The kernel between X and the training rows is not stored.
         """
         x = self._checked_columns(X, "predict", "dual_coef_")
-        dual = host_or_cuda(self.dual_coef_, at_hand(self.device))
+        dual = host_or_cuda(self.dual_coef_, available_device(self.device))
         xp = array_namespace(dual)
         columns = xp.reshape(dual, (dual.shape[0], -1))
         y = multiply(self._kernel_, columns, x, self._columns(self.X_fit_))

@@ -1,4 +1,4 @@
-"""Sizes and drawing of a factorised network, each part from a random stream of its own."""
+"""Sizes of a factorised network, and its drawing with one random stream for each part."""
 
 import math
 from typing import NamedTuple
@@ -13,15 +13,15 @@ from sklearn_jlntk.operators import Identity, make_sketch
 
 __all__ = ["Architecture", "Sizes", "draw_network", "resolve_sizes"]
 
-# Distortion for which "auto" keeps enough components. Coarse, for the kernel averages over
-# pairs what the lemma promises for each.
+# Distortion of the lemma that "auto" takes. It is coarse because the lemma bounds each pair
+# of samples, and the kernel averages over pairs.
 _DISTORTION = 0.5
-# Fewest rows of B that "auto" takes: the ABC kernel is off by about 1 / sqrt(k).
+# Fewest rows of B that "auto" takes: the error of the ABC kernel is about 1 / sqrt(k).
 _LEAST_EFFECTIVE_WIDTH = 256
 
 
 class Architecture(NamedTuple):
-    """What a user says of a network's form; the parameters of the estimators."""
+    """Parameters of the estimators that determine the form of a network."""
 
     factorization: str | None
     width: int
@@ -33,7 +33,7 @@ class Architecture(NamedTuple):
 
     @classmethod
     def of(cls, estimator):
-        """Architecture that an estimator's parameters ask for."""
+        """Architecture of an estimator's parameters."""
         return cls(*(getattr(estimator, name) for name in cls._fields))
 
 
@@ -52,15 +52,16 @@ def resolve_sizes(architecture, n_inputs, n_samples, count_distinct=None):
     Parameters
     ----------
     architecture : Architecture
-        Sizes as asked for.
+        Sizes, some of which may be "auto".
     n_inputs : int
         Entries of a scaled row.
     n_samples : int
         Number of rows, repeated ones included.
     count_distinct : callable, default=None
-        Gives the number of distinct rows of positive weight, on which "auto" depends: it
-        stays the same when weights are all multiplied, and when a row of weight two is
-        given twice. Called only where it makes a difference; None takes `n_samples`.
+        Gives the number of distinct rows of positive weight, on which "auto" depends. It
+        stays the same when all weights are multiplied by a number, and when a row of
+        weight two is given twice. Called only where "auto" depends on it; None takes
+        `n_samples`.
 
     Returns
     -------
@@ -121,7 +122,7 @@ def _effective_width(architecture, n_components, n_samples):
     if architecture.effective_width == "auto":
         if architecture.width_sketch == "identity":
             return int(architecture.width)
-        # Four weights for each sample keep H(t) well clear of its rank limit k l.
+        # With four weights for each sample, k l is well above the rank that H(t) needs.
         least = max(_LEAST_EFFECTIVE_WIDTH, 4 * n_samples / n_components)
         return min(architecture.width, 2 ** math.ceil(math.log2(least)))
     if architecture.effective_width > architecture.width:
@@ -139,7 +140,7 @@ def draw_network(architecture, sizes, output_shape, *, like, random_state):
     Parameters
     ----------
     architecture : Architecture
-        Kinds of the maps.
+        Kinds of C and A.
     sizes : Sizes
         Numbers of inputs, components, rows of B and neurons.
     output_shape : tuple of int
@@ -159,7 +160,7 @@ def draw_network(architecture, sizes, output_shape, *, like, random_state):
     seeds = check_random_state(random_state).randint(2**31 - 1, size=4)
     C_rng, A_rng, v_rng, B_rng = (np.random.default_rng(seed) for seed in seeds)
     n_inputs, l, k, m = sizes
-    # Nothing is sketched away where all is kept.
+    # Where "auto" keeps all inputs, no sketch is needed.
     lossless = architecture.n_components == "auto" and l == n_inputs
     exact = lossless or architecture.factorization == "dense"
     kind = "identity" if exact else architecture.input_sketch

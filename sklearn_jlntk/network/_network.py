@@ -1,26 +1,34 @@
 """The two-layer ReLU network whose first layer is factorised, W = A B C.
 
-Only B is trained. The input projection C acts once, on the rows; the hidden expansion A
-acts at every step, in front of the neurons. With A the identity this is the network of
-section 4 of Ailon and Shit (2022), with both the identity that of section 3.
+Only B is trained. The input projection C is applied once, to the rows; the hidden
+expansion A is applied at every step and gives the pre-activations of the neurons. With A
+the identity this is the network of section 4 of Ailon and Shit (2022), with both C and A
+the identity that of section 3.
 
-Arrays are features-first: a sample is a column. Every pass goes over tiles of neurons and
+Arrays are features-first: a sample is a column. Passes go over tiles of neurons and
 samples, so that no array of (width, n_samples) numbers is ever formed.
 """
 
 from dataclasses import dataclass
+from functools import wraps
 
-from sklearn_jlntk._backend.array_api import array_namespace
-from sklearn_jlntk.network import (
-    _pass_abc_cuda,
-    _pass_abc_numba,
-    _pass_arrays,
-    _pass_bc_numba,
-)
+from sklearn_jlntk._backend.array_api import array_namespace, full_precision_matmul
 from sklearn_jlntk.network._blocks import in_smaller_blocks
+from sklearn_jlntk.network._passes import choose_pass
 from sklearn_jlntk.operators import Dense, Identity, Operator, project_rows
 
 __all__ = ["FactorizedNetwork"]
+
+
+def _in_full_precision(method):
+    """Method of a network whose products are not rounded to TF32, as they decide gates."""
+
+    @wraps(method)
+    def run(network, weights, features, *args, **kwargs):
+        with full_precision_matmul(features):
+            return method(network, weights, features, *args, **kwargs)
+
+    return run
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +45,13 @@ class FactorizedNetwork:
         :math:`v`, of entries -1 and +1, one column for each output.
     block_size : int, default=None
         Pre-activations held at a time. It bounds memory and makes no other difference.
-        None is what a core's cache holds, :math:`2^{17}`, or on a GPU one for every 512
-        bytes of its memory.
+        None is the number that a core's cache holds, :math:`2^{17}`, or on a GPU one for
+        every 512 bytes of its memory.
 
     Notes
     -----
-    A network holds what is drawn once and never trained; methods take B as an argument.
+    A network holds the parts that are drawn once and never trained; methods take B as an
+    argument.
 
     References
     ----------
@@ -71,7 +80,7 @@ class FactorizedNetwork:
         Returns
         -------
         network : FactorizedNetwork
-            Computes in the namespace, on the device and in the dtype of what it is given.
+            Computes in the namespace, on the device and in the dtype of its arguments.
         """
         width = v.shape[0]
         if A is not None and A.shape[0] != width:
@@ -95,6 +104,28 @@ class FactorizedNetwork:
         """Number of outputs; they share the hidden layer."""
         return 1 if self.output_signs.ndim == 1 else self.output_signs.shape[1]
 
+    @property
+    def has_independent_neurons(self):
+        """Whether A is the identity, so that neuron r depends on row r of B alone."""
+        return isinstance(self.hidden_expansion, Identity)
+
+    def signs_like(self, features):
+        """Output signs as columns, in the namespace and dtype of the features.
+
+        Parameters
+        ----------
+        features : array of shape (n_components, n_samples)
+            Projected inputs.
+
+        Returns
+        -------
+        signs : array of shape (width, n_outputs)
+            One column where `output_signs` has one dimension.
+        """
+        xp = array_namespace(features)
+        signs = xp.astype(self.output_signs, features.dtype)
+        return xp.reshape(signs, (self.width, -1))
+
     def features(self, X):
         r"""Projected inputs :math:`C X^T`, computed once for a whole training.
 
@@ -110,6 +141,8 @@ class FactorizedNetwork:
         """
         return project_rows(self.input_projection, X)
 
+    @_in_full_precision
+    @in_smaller_blocks
     def outputs(self, weights, features):
         r"""Network outputs u, eq. (1).
 
@@ -125,8 +158,9 @@ class FactorizedNetwork:
         outputs : array of shape (n_samples,) or (n_samples, n_outputs)
             Two-dimensional where `output_signs` is.
         """
-        return self._readout(weights, features, weights)
+        return self._outputs(weights, features)
 
+    @_in_full_precision
     @in_smaller_blocks
     def value_and_gradient(
         self, weights, features, y, sample_weight=None, *, alpha=0.0, anchor=None
@@ -189,6 +223,7 @@ class FactorizedNetwork:
             gradient = gradient + alpha * shift
         return loss, gradient
 
+    @_in_full_precision
     @in_smaller_blocks
     def vjp(self, weights, features, cotangent):
         r"""Gradient in B of :math:`\sum_i s_i u_i`, the adjoint of the Jacobian times s.
@@ -211,6 +246,8 @@ class FactorizedNetwork:
         s = xp.reshape(cotangent, (features.shape[1], -1))
         return self._pullback(weights, features, lambda _, columns: s[columns, :].T)
 
+    @_in_full_precision
+    @in_smaller_blocks
     def jvp(self, weights, features, direction):
         r"""Rate of change of the outputs as B moves along a direction.
 
@@ -228,7 +265,10 @@ class FactorizedNetwork:
         rate : array of shape (n_samples,) or (n_samples, n_outputs)
             :math:`J \dot B`; ``jvp(vjp(s))`` is the tangent kernel times s.
         """
-        return self._readout(weights, features, direction)
+        if direction is weights:
+            return self._outputs(weights, features)  # u is homogeneous in B
+        jvp = choose_pass("jvp", self, features)
+        return self._as_targets(jvp(self, weights, features, direction))
 
     def tangent_kernel_product(self, weights, features):
         r"""Function :math:`s \mapsto J J^T s` at the given weights, over all outputs.
@@ -252,7 +292,7 @@ class FactorizedNetwork:
         are computed once, :math:`k n` numbers an output, and a call costs
         :math:`O(n k \ell)` whatever the width.
         """
-        if self._neurons_are_independent:
+        if self.has_independent_neurons:
             return lambda s: self.jvp(weights, features, self.vjp(weights, features, s))
         gates = self._gates_by_output(weights, features)
         scale = 1 / self.width**0.5
@@ -267,6 +307,7 @@ class FactorizedNetwork:
 
         return product
 
+    @_in_full_precision
     @in_smaller_blocks
     def projected_gates(self, weights, features):
         r"""Signed activation patterns seen through the expansion, :math:`A^T Z`.
@@ -284,12 +325,11 @@ class FactorizedNetwork:
             Column i is :math:`A^T z_i` with :math:`z_i = v \circ 1[A B C x_i > 0]`; with
             several outputs, of shape (n_outputs, effective_width, n_samples).
         """
-        path = self._path(features)
-        if self._neurons_are_independent:
-            path = _pass_arrays  # the gates are all that there is to compute
-        G = path.projected_gates(self, weights, features)
+        projected_gates = choose_pass("projected_gates", self, features)
+        G = projected_gates(self, weights, features)
         return G[0, :, :] if self.output_signs.ndim == 1 else G
 
+    @_in_full_precision
     @in_smaller_blocks
     def gate_products(self, weights, features, other_features=None):
         r"""Inner products of projected gates, :math:`\frac1m (A^T z_i)^T (A^T z_j)`.
@@ -318,9 +358,9 @@ class FactorizedNetwork:
         """
         symmetric = other_features is None
         other_features = features if symmetric else other_features
-        if self._neurons_are_independent:
-            path = self._path(features)
-            products = path.active_together(self, weights, features, other_features)
+        if self.has_independent_neurons:
+            active_together = choose_pass("active_together", self, features)
+            products = active_together(self, weights, features, other_features)
         else:
             products = 0.0
             G = self._gates_by_output(weights, features)
@@ -335,35 +375,16 @@ class FactorizedNetwork:
         G = self.projected_gates(weights, features)
         return [G] if G.ndim == 2 else [G[i, :, :] for i in range(G.shape[0])]
 
-    @in_smaller_blocks
-    def _readout(self, weights, features, direction):
-        """J times the direction; of the weights themselves that is u, by homogeneity."""
-        path = self._path(features)
-        return self._as_targets(path.readout(self, weights, features, direction))
+    def _outputs(self, weights, features):
+        """Outputs in the shape of targets."""
+        outputs = choose_pass("outputs", self, features)
+        return self._as_targets(outputs(self, weights, features))
 
     def _pullback(self, weights, features, cotangent):
-        """J^T s in one sweep; `cotangent(u, columns)` gives a chunk's (n_outputs, p)."""
-        path = self._path(features)
-        return path.pullback(self, weights, features, cotangent)
-
-    def _path(self, features):
-        """Module that computes for these samples: a compiled one where one serves."""
-        for path in (_pass_abc_numba, _pass_abc_cuda, _pass_bc_numba):
-            if path.serves(self, features):
-                return path
-        return _pass_arrays
-
-    @property
-    def _neurons_are_independent(self):
-        """Whether neuron r depends on row r of B alone, so that neurons can be tiled."""
-        return isinstance(self.hidden_expansion, Identity)
-
-    def _signs(self, features):  # (m, n_outputs)
-        """Output signs as floating columns beside the features."""
-        xp = array_namespace(features)
-        signs = xp.astype(self.output_signs, features.dtype)
-        return xp.reshape(signs, (self.width, -1))
+        """J^T s; `cotangent` is that of `NetworkPass.pullback`."""
+        pullback = choose_pass("pullback", self, features)
+        return pullback(self, weights, features, cotangent)
 
     def _as_targets(self, outputs):
-        """Outputs (n_outputs, n) turned to the shape of targets."""
+        """Outputs (n_outputs, n_samples) in the shape of targets."""
         return outputs[0, :] if self.output_signs.ndim == 1 else outputs.T

@@ -7,7 +7,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import (
-    at_hand,
+    available_device,
     host_or_cuda,
     is_array,
     to_host,
@@ -121,7 +121,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
             `subtracts_start`, whether the outputs at B(0) are subtracted; `mean_weight`.
         """
         check_is_fitted(self, "weights_")
-        device = at_hand(self.device, warn=True)
+        device = available_device(self.device, warn=True)
         parts = (
             self.input_projection_,
             self.hidden_expansion_,
@@ -131,7 +131,8 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         )
         if device is not None:
             parts = (
-                converted(part, lambda a: host_or_cuda(a, device)) for part in parts
+                convert_arrays(part, lambda a: host_or_cuda(a, device))
+                for part in parts
             )
         C, A, v, initial_weights, weights = parts
         return Start(
@@ -320,13 +321,13 @@ def _checked(estimator, X, method):
 def as_fit_computes(estimator, X):
     """Checked rows in the dtype of the fit, where `device` computes."""
     rows = cast_rows(X, estimator.weights_.dtype)
-    return host_or_cuda(rows, at_hand(estimator.device))
+    return host_or_cuda(rows, available_device(estimator.device))
 
 
-def converted(value, converter):
+def convert_arrays(value, converter):
     """An array, an operator or a tuple, its arrays passed through the converter."""
     if isinstance(value, tuple):
-        return type(value)(*(converted(item, converter) for item in value))
+        return type(value)(*(convert_arrays(item, converter) for item in value))
     if hasattr(value, "__sklearn_array_api_convert__"):
         return value.__sklearn_array_api_convert__(converter)
     return converter(value) if is_array(value) else value

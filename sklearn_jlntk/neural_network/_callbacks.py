@@ -34,20 +34,22 @@ class StepTasks:
         self._step_task = self.fit_task.subcontext(task_name="step")
         self._step_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def end_step(self, weights, losses):
+    def end_step(self, form_weights, losses):
         """Close the task of this step; whether early stopping or a callback stops."""
         judge = self.early_stopping
-        enough = judge is not None and judge.is_over(weights)
+        enough = judge is not None and judge.is_over(form_weights())
         # The list grows with the next step; an interrupt asks for the model of this one.
-        self.latest = partial(self._attributes, weights, losses, len(losses), enough)
+        self.latest = partial(
+            self._attributes, form_weights, losses, len(losses), enough
+        )
         stop = self._step_task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=self.latest, **self.data
         )
         return enough or stop
 
-    def _attributes(self, weights, losses, n_losses, is_finished):
+    def _attributes(self, form_weights, losses, n_losses, is_finished):
         """Fitted attributes as of a step, made only where someone asks for them."""
-        return self.fitted_attributes(weights, losses[:n_losses], is_finished)
+        return self.fitted_attributes(form_weights(), losses[:n_losses], is_finished)
 
     def end_fit(self, attributes):
         """Close the task of `fit`."""

@@ -22,9 +22,11 @@ from sklearn_jlntk._backend.array_api import (
     to_host,
 )
 from sklearn_jlntk._validation import RowScaling
-from sklearn_jlntk.gradient_descent import _by_events, gradient_descent
+from sklearn_jlntk.gradient_descent import gradient_descent
+from sklearn_jlntk.gradient_descent._by_events import EventSteps
+from sklearn_jlntk.gradient_descent._loop import PlainSteps, QueuedSteps
 from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
-from sklearn_jlntk.neural_network._base import converted
+from sklearn_jlntk.neural_network._base import convert_arrays
 from sklearn_jlntk.neural_network._callbacks import StepTasks
 from sklearn_jlntk.neural_network._early_stopping import EarlyStopping, split_rows
 from sklearn_jlntk.neural_network._outcome import judge_status
@@ -97,9 +99,7 @@ def _train_from(start, estimator, data, *, resume, warn):
             losses=[value / history.loss_unit for value in history.begun],
             on_step_begin=tasks.begin_step,
             on_step_end=tasks.end_step,
-            n_ahead=_steps_ahead(start.weights),
-            to_floats=to_floats,
-            descend=_event_descent(estimator, loss, rate, resume),
+            steps=_steps(estimator, loss, rate, resume),
         )
     except KeyboardInterrupt:
         if tasks.latest is not None:
@@ -241,34 +241,28 @@ def _learning_rate(estimator, loss):
     return float(estimator.learning_rate)
 
 
-def _steps_ahead(weights):
-    """Steps to compute before their losses are read; one where nothing waits."""
-    if not is_queued(weights):
-        return 1
-    return min(_AHEAD, max(1, _NUMBERS_AHEAD // math.prod(weights.shape)))
+def _steps(estimator, loss, rate, resume):
+    """How the steps are taken: plainly, queued on a device, or by the event solver."""
+    start = loss.start
+    if is_queued(start.weights):
+        n_ahead = max(1, _NUMBERS_AHEAD // math.prod(start.weights.shape))
+        return QueuedSteps(min(_AHEAD, n_ahead), to_floats)
+    if _may_skip_weights(estimator, resume) and hasattr(loss.samples, "features"):
+        anchor = start.initial_weights
+        steps = EventSteps(start.network, loss.samples, loss.alpha, anchor)
+        if steps.applies_to(rate * start.mean_weight, estimator.max_iter):
+            return steps
+    return PlainSteps()
 
 
-def _event_descent(estimator, loss, rate, resume):
-    """Function that takes the steps by the flips of gates, or None to take them plainly.
+def _may_skip_weights(estimator, resume):
+    """Whether the weights between steps are asked for by nobody.
 
-    The weights between steps must be asked for by nobody. What finishes an interrupted
-    fit takes the steps of that one, to the last bit.
+    The rest of an interrupted fit takes the same steps as its beginning, to the last bit.
     """
     unfinished = resume and getattr(estimator, "_unfinished", None) is not None
     watched = estimator.early_stopping or getattr(estimator, "_skl_callbacks", None)
-    samples, start = loss.samples, loss.start
-    if estimator.solver == "gd" or watched or unfinished:
-        return None
-    if not hasattr(samples, "features") or not _by_events.serves(
-        start.network,
-        samples,
-        rate * start.mean_weight * loss.alpha,
-        estimator.max_iter,
-    ):
-        return None
-    return partial(
-        _by_events.descend, start.network, samples, loss.alpha, start.initial_weights
-    )
+    return not (estimator.solver == "gd" or watched or unfinished)
 
 
 class _History(NamedTuple):
@@ -312,8 +306,7 @@ class _History(NamedTuple):
 def _fitted_attributes(
     estimator, start, learning_rate, judge, history, weights, losses, is_finished
 ):
-    """Fitted attributes as of a step; `weights` may be a function that forms them."""
-    weights = weights() if callable(weights) else weights
+    """Fitted attributes as of a step."""
     curve = history.curve(losses)
     mean = start.target_scaling.mean
     attributes = {
@@ -339,7 +332,7 @@ def _fitted_attributes(
     if estimator.device is None:
         return attributes
     # NumPy arrays, where the caller's rows are.
-    return {name: converted(value, to_host) for name, value in attributes.items()}
+    return {name: convert_arrays(value, to_host) for name, value in attributes.items()}
 
 
 def _forget_scores(estimator):

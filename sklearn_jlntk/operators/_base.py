@@ -1,8 +1,7 @@
 """Base of the linear operators: checked public verbs, the adjoint view, conversion.
 
-An operator is its action. A member of the family writes ``_matmat`` and ``_rmatmat``;
-the public verbs, with SciPy's names and SciPy's meaning, come from here. Samples are
-columns.
+An operator is its action. A member of the family defines ``_matmat`` and ``_rmatmat``;
+the public verbs, with SciPy's names and meaning, come from the base. Samples are columns.
 """
 
 import math
@@ -19,6 +18,7 @@ from sklearn_jlntk._backend.array_api import (
     numbers_at_once,
     to_host,
 )
+from sklearn_jlntk._backend.slices import batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Operator(ABC):
 
     Notes
     -----
-    Operators are values: they never change, and they may be shared between threads.
-    A member stores its random signs as ``int8`` in fields named in `_sign_fields`;
-    a pickle holds one bit for each of them.
+    Operators are values: they never change, and threads may share them. A member stores
+    its random signs as ``int8`` in fields named in `_sign_fields`; a pickle holds one bit
+    for each sign.
     """
 
     shape: tuple
@@ -44,12 +44,12 @@ class Operator(ABC):
 
     _sign_fields = ()
 
-    # Whether images are computed by way of something as large as the columns. These then
-    # come a few at a time, so that the numbers on the way stay in a core's cache.
+    # Whether an intermediate array as large as the columns is needed. Columns are then
+    # mapped in chunks, so that the intermediate numbers stay in a core's cache.
     _needs_room = False
     _numbers_at_once = 2**18
 
-    # Number c for which S S^T = c I exactly, None where there is none.
+    # Number c for which S S^T = c I exactly; None where no number does.
     _squared_scale = None
 
     @abstractmethod
@@ -136,7 +136,7 @@ class Operator(ABC):
         return V
 
     def _apply(self, verb, V, n_rows):  # (., p) -> (n_rows, p)
-        """Image of the columns under a private verb, in chunks where it needs room."""
+        """Image of columns under `_matmat` or `_rmatmat`, in chunks where needed."""
         if not self._needs_room:
             return verb(V)
         n_numbers = numbers_at_once(V, self._numbers_at_once)
@@ -145,16 +145,15 @@ class Operator(ABC):
             return verb(V)
         xp = array_namespace(V)
         image = xp.empty((n_rows, n_columns), dtype=V.dtype, device=device(V))
-        for start in range(0, n_columns, step):
-            columns = slice(start, min(start + step, n_columns))
+        for columns in batches(n_columns, step):
             image[:, columns] = verb(V[:, columns])
         return image
 
     def _host_matrix(self, dtype):  # noqa: B027
-        """Matrix on the host that SciPy can multiply, None where none is stored."""
+        """Matrix on the host that SciPy can multiply; None where no matrix is stored."""
 
     def __sklearn_array_api_convert__(self, converter):
-        """Copy whose arrays went through `converter` (scikit-learn's device moves)."""
+        """Copy whose arrays are those that scikit-learn's `converter` makes of ours."""
 
         def convert(value):
             if isinstance(value, Operator):
@@ -190,7 +189,7 @@ class Adjoint(Operator):
     like : array of shape (0,)
         Namespace, device and dtype.
     operator : Operator
-        The operator seen from the other side.
+        Operator whose adjoint this is.
     """
 
     operator: Operator

@@ -1,4 +1,4 @@
-"""Block randomised Hadamard sketch: the default, and the fastest at equal quality."""
+"""Block randomised Hadamard sketch, the default: the fastest at equal quality."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from sklearn_jlntk._backend.array_api import (
     from_host,
     numbers_at_once,
 )
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import (
     draw_signs,
@@ -24,7 +25,7 @@ from sklearn_jlntk.operators._walsh_hadamard import (
     walsh_hadamard,
 )
 
-# A shorter transform saves nothing: it is one small matrix product.
+# A shorter transform is not faster, as this one is a single small matrix product.
 SHORTEST_BLOCK = 64
 
 
@@ -39,10 +40,10 @@ class BlockHadamard(Operator):
     like : array of shape (0,)
         Namespace, device and dtype.
     input_signs : int8 array of shape (n_in,)
-        Signs of the input coordinates, in front of the transform: :math:`D_{out}` in
-        the adjoint, where they come last.
+        Signs :math:`D_{out}` of the input coordinates, applied before the transform; in
+        the adjoint they are applied last.
     block_signs : int8 array of shape (n_blocks, block_length)
-        Signs :math:`D_b` behind the transform, of each block anew.
+        Signs :math:`D_b` applied after the transform, independent for each block.
     positions : int array of shape (n_out,)
         Sorted coordinates :math:`R` of a block that are kept.
 
@@ -66,7 +67,8 @@ class BlockHadamard(Operator):
           \Big( \sum_b \lVert x_b \rVert^4 - \sum_i x_i^4 \Big),
 
     never more than the :math:`(2/k) \lVert x \rVert^4` of a Gaussian sketch. Both
-    layers of signs are needed: smooth inputs meet the first, periodic ones the second.
+    layers of signs are needed: without the first, the norms of smooth inputs are far off,
+    and without the second, those of periodic ones.
 
     Costs :math:`O(m \log L)` operations a column.
 
@@ -91,7 +93,7 @@ class BlockHadamard(Operator):
         """Sketch whose blocks are as short as `n_out` allows."""
         length = max(power_of_two(n_out), SHORTEST_BLOCK)
         n_blocks = -(-n_in // length)
-        # Streams of their own, so that no sign of one layer is a sign of the other.
+        # Separate streams, so that the two layers of signs are independent.
         inputs, blocks, kept = random_streams(rng, 3)
         return cls(
             (n_out, n_in),
@@ -145,13 +147,10 @@ class BlockHadamard(Operator):
         )
 
     def _groups(self, V):
-        """Slices of blocks worked on together, each with its slice of coordinates."""
+        """Slices of blocks that are transformed together, and of their coordinates."""
         n_blocks, length = self.block_signs.shape
         n_numbers = numbers_at_once(V, self._numbers_at_once)
         step = max(1, n_numbers // (length * max(V.shape[1], 1)))
-        for start in range(0, n_blocks, step):
-            stop = min(start + step, n_blocks)
-            yield (
-                slice(start, stop),
-                slice(start * length, min(stop * length, self.shape[1])),
-            )
+        for blocks in batches(n_blocks, step):
+            stop = min(blocks.stop * length, self.shape[1])
+            yield blocks, slice(blocks.start * length, stop)

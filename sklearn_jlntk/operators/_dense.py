@@ -23,7 +23,7 @@ class Dense(Operator):
     like : array of shape (0,)
         Namespace, device and dtype of the matrix.
     matrix : array of shape (n_out, n_in)
-        The matrix, cast to the dtype of the columns it meets.
+        The matrix; products cast it to the dtype of the columns.
 
     Notes
     -----
@@ -39,7 +39,7 @@ class Dense(Operator):
         Parameters
         ----------
         matrix : array of shape (n_out, n_in)
-            Kept as it is where its dtype is floating, else as float64.
+            Kept as it is where its dtype is floating, else cast to float64.
 
         Returns
         -------

@@ -39,9 +39,9 @@ class FastJL(Operator):
 
     with the input padded by zeros to N, the next power of two. Each entry of P is
     different from 0 with probability q, and then :math:`N(0, 1/(q\, n_{out}))`. The
-    authors take q of the order of :math:`\log^2 n / N` for n points; here
-    :math:`q = \min(1, \max(\log^2 N, 16) / N)`, as for as many points as coordinates,
-    and never so few entries that a row could be empty.
+    authors take q of the order of :math:`\log^2 n / N` for n points. Here
+    :math:`q = \min(1, \max(\log^2 N, 16) / N)`, as if n were N, with at least 16
+    expected entries in a row, so that hardly any row is empty.
 
     Costs :math:`O(N \log N + q N n_{out})` operations a column.
 

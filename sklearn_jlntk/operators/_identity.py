@@ -1,4 +1,4 @@
-"""Identity operator: the layer that is not there."""
+"""Identity operator, for an absent layer."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Identity(Operator):
     shape : tuple of (int, int)
         Twice the number of coordinates; ``(None, None)`` is the identity of any size.
     like : array of shape (0,) or None
-        Namespace, device and dtype of `to_dense`; None where that is never asked.
+        Namespace, device and dtype of `to_dense`; None where it is not called.
     """
 
     _squared_scale = 1.0
@@ -50,7 +50,7 @@ class Identity(Operator):
 
     @classmethod
     def draw(cls, n_out, n_in, *, rng, like):
-        """Identity, which draws nothing; `n_out` and `n_in` must agree."""
+        """Identity; nothing is drawn, and `n_out` and `n_in` must agree."""
         if n_out != n_in:
             raise ValueError(
                 f"The identity keeps the number of coordinates, but n_out={n_out} and "

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sklearn_jlntk._backend.array_api import array_namespace, device, to_host
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import draw_signs, random_streams
 
@@ -22,7 +23,8 @@ class Rademacher(Operator):
 
     Notes
     -----
-    Costs :math:`2 n_{out} n_{in}` operations a column. Columns of norm 1 exactly.
+    Costs :math:`2 n_{out} n_{in}` operations a column. The columns of the matrix have
+    norm 1 exactly.
 
     References
     ----------
@@ -34,7 +36,7 @@ class Rademacher(Operator):
 
     _sign_fields = ("signs",)
 
-    # Signs that are floating numbers at a time: 8 MB in float64.
+    # Signs converted to floating numbers at a time: 8 MB in float64.
     _n_expanded = 2**20
 
     @classmethod
@@ -62,8 +64,7 @@ class Rademacher(Operator):
         xp = array_namespace(V)
         n_out, n_in = self.shape
         step = max(1, self._n_expanded // n_in)
-        for start in range(0, n_out, step):
-            rows = slice(start, min(start + step, n_out))
+        for rows in batches(n_out, step):
             yield rows, xp.astype(self.signs[rows, :], V.dtype) * n_out**-0.5
 
     def _host_matrix(self, dtype):

@@ -1,6 +1,6 @@
-"""Host randomness of the operators: independent streams, packed signs, sparse subsets.
+"""Random numbers of the operators: independent streams, signs and subsets.
 
-Everything is drawn with NumPy and moved afterwards, so that a seed means the same
+They are drawn with NumPy on the host and moved afterwards, so that a seed gives the same
 operator in every namespace and on every device.
 """
 
@@ -47,7 +47,7 @@ def random_positions(rng, n, size):
 def random_subsets(rng, n, size, n_subsets):
     """Independent random subsets of the first `n` integers, (n_subsets, size).
 
-    Floyd's algorithm, for all subsets at once: no subset costs more than its size.
+    Floyd's algorithm, for all subsets at once: the cost does not depend on `n`.
     """
     subsets = np.empty((n_subsets, size), dtype=np.int64)
     for i, largest in enumerate(range(n - size, n)):
@@ -60,7 +60,7 @@ def random_subsets(rng, n, size, n_subsets):
 def bernoulli_positions(rng, n, probability):
     """Sorted integers below `n`, each present with `probability`, independently.
 
-    Sums of geometric gaps: the exact law at the cost of the integers present.
+    The gaps are geometric: the law is exact, and the cost is that of the integers present.
     """
     parts, last = [], -1
     expected = n * probability

@@ -1,4 +1,4 @@
-"""The way of rows of samples, dense or CSR, through an operator."""
+"""Apply an operator to rows of samples, dense or CSR."""
 
 from scipy import sparse
 
@@ -10,10 +10,11 @@ from sklearn_jlntk._backend.array_api import (
     numbers_at_once,
 )
 from sklearn_jlntk._backend.memory import smaller_when_full
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.operators._block_hadamard import BlockHadamard
 
-# Where rows are long, so few at a time that a transform lays them out as the rows they
-# are: transposing more of them costs as much as the transform.
+# Rows of a chunk where rows are long: so few that the Walsh-Hadamard transform keeps them
+# as rows, since transposing more of them would cost as much as the transform.
 FEWEST_ROWS = 32
 NUMBERS_AT_ONCE = 2**15
 
@@ -38,13 +39,14 @@ def project_rows(operator, X):
     ValueError
         If the rows are not of length `n_in`.
     TypeError
-        If X is CSR and the operator lives in another namespace than NumPy.
+        If X is CSR and the operator is in another namespace than NumPy.
 
     Notes
     -----
-    Rows are taken in chunks where the operator needs room for them; no row depends on
-    another. CSR rows meet a stored matrix as they are, and become dense a chunk at a
-    time in front of a transform.
+    Rows are mapped in chunks where the operator needs an intermediate array as large as
+    they are; the image of a row does not depend on other rows. A stored matrix is
+    multiplied with CSR rows as they are; for a transform they become dense, a chunk at a
+    time.
     """
     n_in = operator.shape[1]
     if n_in is not None and (X.ndim != 2 or X.shape[1] != n_in):
@@ -67,10 +69,10 @@ def project_rows(operator, X):
 
 
 def shows_non_finite(operator, X):
-    """Whether any entry of X that is not finite leaves no entry of its image finite.
+    """Whether an entry of X that is not finite makes its whole image not finite.
 
-    In the compiled sketch every entry of a row is added to every number, and nothing warns
-    of it. X may be anything that a user passes as rows.
+    This holds for the compiled sketch, where each number is a sum over all entries of the
+    row, and no warning is raised. X may be anything that a user passes as rows.
     """
     return isinstance(operator, BlockHadamard) and jit.has_row_sketch(
         X, operator.block_signs
@@ -108,17 +110,16 @@ def _project_chunks(operator, X, to_dense):  # (n, n_in) -> (n_out, n)
 
 
 def _in_steps(operator, X, to_dense, step):  # (n, n_in) -> (n_out, n)
-    """Images of rows, so many samples at a time."""
+    """Images of rows, `step` samples at a time."""
     n_samples, step = X.shape[0], max(FEWEST_ROWS, step)
     images = None
-    for start in range(0, max(1, n_samples), step):
-        stop = min(start + step, n_samples)
-        rows = to_dense(X[start:stop, :])
-        image = operator.matmat(rows.T)
+    # Without rows there is one empty chunk, which gives the namespace and dtype.
+    for part in batches(n_samples, step) or [slice(0, 0)]:
+        image = operator.matmat(to_dense(X[part, :]).T)
         if images is None:
             xp = array_namespace(image)
             images = xp.empty(
                 (operator.shape[0], n_samples), dtype=image.dtype, device=device(image)
             )
-        images[:, start:stop] = image
+        images[:, part] = image
     return images

@@ -1,4 +1,4 @@
-"""The table of sketches, and the one factory that draws them."""
+"""Table of the sketches by name, and the function that draws them."""
 
 from functools import partial
 

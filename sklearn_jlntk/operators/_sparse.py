@@ -14,6 +14,7 @@ from sklearn_jlntk._backend.array_api import (
     numbers_at_once,
     to_host,
 )
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.operators._base import Operator
 from sklearn_jlntk.operators._random import (
     random_signs,
@@ -34,7 +35,7 @@ class Sparse(Operator):
         Namespace, device and dtype.
     row_indices, row_values : array of shape (n_out, n_slots)
         Column and value of the entries of each row. Rows with fewer entries than the
-        longest are filled with the value 0.
+        longest are padded with entries of value 0.
     column_indices, column_values : array of shape (n_in, n_slots)
         The same entries by column, for the adjoint.
     scale : float
@@ -42,9 +43,8 @@ class Sparse(Operator):
 
     Notes
     -----
-    The array API has no sparse arrays: entries are gathered with ``take``, as many slots
-    of the lists at a time as keep about :math:`2^{22}` numbers. Costs two operations a
-    stored entry and column.
+    The array API has no sparse arrays, so entries are gathered with ``take``, about
+    :math:`2^{22}` numbers at a time. Costs two operations per stored entry and column.
     """
 
     row_indices: object
@@ -93,8 +93,8 @@ class Sparse(Operator):
     def draw(cls, n_out, n_in, *, rng, like, n_nonzeros=8):
         r"""Sparse Johnson-Lindenstrauss sketch of Kane and Nelson [1]_.
 
-        Each column has `n_nonzeros` entries :math:`\pm s^{-1/2}` in rows drawn without
-        replacement: columns of norm 1. With one of them it is CountSketch [2]_.
+        Each column has s = `n_nonzeros` entries :math:`\pm s^{-1/2}` in rows drawn
+        without replacement, so that its norm is 1. With s = 1 it is CountSketch [2]_.
 
         References
         ----------
@@ -116,7 +116,7 @@ class Sparse(Operator):
         )
 
     def _matmat(self, V):
-        # SciPy's loops are 3 to 7 times faster than gathering.
+        # SciPy's loops are 3 to 7 times faster than gathering with take.
         if is_numpy_namespace(array_namespace(V)):
             return self._host_matrix(V.dtype) @ V
         return self._gathered(self.row_indices, self.row_values, V)
@@ -133,11 +133,11 @@ class Sparse(Operator):
         p = V.shape[1]
         total = xp.zeros((n, p), dtype=V.dtype, device=device(V))
         step = max(1, numbers_at_once(V, self._n_gathered) // max(1, n * p))
-        for start in range(0, n_slots, step):
-            stop = min(start + step, n_slots)
-            places = xp.reshape(indices[:, start:stop], (-1,))
-            picked = xp.reshape(xp.take(V, places, axis=0), (n, stop - start, p))
-            weights = xp.astype(values[:, start:stop], V.dtype, copy=False)
+        for slots in batches(n_slots, step):
+            places = xp.reshape(indices[:, slots], (-1,))
+            shape = (n, slots.stop - slots.start, p)
+            picked = xp.reshape(xp.take(V, places, axis=0), shape)
+            weights = xp.astype(values[:, slots], V.dtype, copy=False)
             total += xp.sum(picked * weights[:, :, None], axis=1)
         return total * self.scale
 
@@ -159,7 +159,7 @@ class Sparse(Operator):
         return self._csr.astype(dtype, copy=False)
 
     def __getstate__(self):
-        # One list says all, and small integers hold it; signs are bits.
+        # One of the two lists suffices, as small integers; signs become bits.
         rows, columns, values = self._entries()
         indices = np.stack([rows, columns]).astype(np.uint32)
         if values.dtype == np.int8:
@@ -179,7 +179,7 @@ class Sparse(Operator):
 
 
 def _padded_lists(keys, others, values, n):
-    """Entries grouped by key, each group padded by zeros: two arrays (n, n_slots)."""
+    """Entries grouped by key, each group padded with zeros: two arrays (n, n_slots)."""
     order = np.argsort(keys, kind="stable")
     counts = np.bincount(keys, minlength=n)
     starts = np.repeat(np.cumsum(counts) - counts, counts)

@@ -41,8 +41,8 @@ class SRHT(Operator):
     -----
     .. math:: S x = n_{out}^{-1/2} (H_N D x)_R
 
-    with x padded by zeros to N, the next power of two: up to as many again. Costs
-    :math:`O(N \log N)` operations a column.
+    with x padded by zeros to N, the next power of two, at most twice its length where
+    `n_out` is not larger. Costs :math:`O(N \log N)` operations a column.
 
     References
     ----------

@@ -1,12 +1,12 @@
-"""Walsh-Hadamard transform of columns, and the padding and sampling around it."""
+"""Walsh-Hadamard transform of columns, and padding and sampling of their coordinates."""
 
 import numpy as np
 from scipy.linalg import hadamard
 
 from sklearn_jlntk._backend.array_api import array_namespace, array_place, device
 
-# Below so many columns a matrix product has too little to do for each small factor;
-# the columns are laid out as rows then. Measured on NumPy: 2 to 4 times faster at 4.
+# With fewer columns the products with small factors are too short, and the columns are
+# laid out as rows instead. Measured on NumPy with 4 columns: 2 to 4 times faster.
 FEW_COLUMNS = 48
 
 
@@ -30,10 +30,10 @@ def walsh_hadamard(V):  # (..., L, p) -> (..., L, p)
 
     Notes
     -----
-    :math:`H_L` is the Kronecker product of Hadamard matrices of order 8 to 64, applied
-    one after the other as matrix products: about :math:`2 L p \sum_i r_i` operations,
-    more than the :math:`L p \log_2 L` of butterflies, at ten times their speed in an
-    array library.
+    :math:`H_L` is the Kronecker product of Hadamard matrices of order 8 to 64, which are
+    applied one after the other as matrix products. With orders :math:`r_i` this takes about
+    :math:`2 L p \sum_i r_i` operations, more than the :math:`L p \log_2 L` of
+    butterflies, at ten times their speed in an array library.
     """
     if 0 in V.shape:
         return V
@@ -43,8 +43,8 @@ def walsh_hadamard(V):  # (..., L, p) -> (..., L, p)
     return _transform(V, *V.shape[-2:])
 
 
-def _transform(V, length, inner):  # C-ordered (..., length, inner), flattened at will
-    """Kronecker factors of the transform, the slowest index first."""
+def _transform(V, length, inner):  # (..., length, inner) in C order, of any shape
+    """Kronecker factors of the transform, from that of the slowest index on."""
     xp = array_namespace(V)
     shape = V.shape
     for radix in _radices(length):
@@ -85,7 +85,7 @@ def _hadamard(order, like):
 
 
 def pad_rows(V, n_rows):  # (n, p) -> (n_rows, p)
-    """`V` with rows of zeros below, as many as are missing to `n_rows`."""
+    """`V` followed by rows of zeros, `n_rows` in all."""
     missing = n_rows - V.shape[0]
     if missing == 0:
         return V
@@ -95,20 +95,20 @@ def pad_rows(V, n_rows):  # (n, p) -> (n_rows, p)
 
 
 def sample_rows(V, positions):  # (n_rows, p) -> (n, p)
-    """Rows of `V` at sorted `positions`, `V` itself where that is all of them."""
+    """Rows of `V` at sorted `positions`; `V` itself where these are all rows."""
     if positions.shape[0] == V.shape[0]:
         return V
     return array_namespace(V).take(V, positions, axis=0)
 
 
 def spread_rows(V, positions, n_rows):  # (n, p) -> (n_rows, p)
-    """Rows of `V` put at sorted `positions` among zeros: `sample_rows` adjoint."""
+    """Rows of `V` at sorted `positions` among zeros, the adjoint of `sample_rows`."""
     n = positions.shape[0]
     if n == n_rows:
         return V
     xp = array_namespace(V)
     rows = xp.arange(n_rows, device=device(V), dtype=positions.dtype)
-    # Row n is a zero: where a row is no position, it is taken from there.
+    # Row n is zero; rows that are not at a position are taken from it.
     slots = xp.searchsorted(positions, rows, side="right")
     before = xp.searchsorted(positions, rows, side="left")
     slots = xp.where(slots > before, before, xp.full_like(before, n))

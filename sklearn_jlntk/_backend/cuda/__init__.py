@@ -1,4 +1,4 @@
-"""CUDA kernels for CuPy arrays, and whether they apply to a problem."""
+"""CUDA kernels for CuPy arrays, and the problems they apply to."""
 
 from sklearn_jlntk._backend.cuda.dispatch import (
     gate_pass,

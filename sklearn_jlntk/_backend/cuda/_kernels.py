@@ -1,4 +1,4 @@
-"""Compilation of the sources for one set of constants, and launches."""
+"""Compile the CUDA sources for one set of constants, and launch their kernels."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,20 +10,32 @@ from sklearn_jlntk._backend.array_api import array_namespace
 
 __all__ = ["Kernels", "n_parts"]
 
-# Numbers of a block that a thread holds, by the bytes of a number: with those that it
-# takes in and gives out, they fill two thirds of the registers that a thread can have.
+# Coordinates of a block that a thread holds, by the bytes of a number. Together with its
+# input and output they fill two thirds of the registers that a thread can have.
 _HELD = {4: 32, 8: 16}
-# Fewest threads that share a block, so that their reads make up whole sectors of memory,
-# and fewest of a thread block.
+# Fewest threads that share a block of coordinates, so that their reads are whole sectors of
+# memory, and fewest threads of a thread block.
 _FEWEST_LANES, _FEWEST_THREADS = 8, 128
-# Thread blocks that fill any card; beyond them, work is not cut up further.
+# Thread blocks that fill any GPU; work is not cut into more parts than needed for these.
 _ENOUGH_THREAD_BLOCKS = 2**11
 
 
 def n_parts(thread_blocks, n_items, *, fewest=1):
-    """Items of a part and number of parts, so that thread blocks times parts are enough.
+    """Cut items into parts so that thread blocks times parts fill a GPU.
 
-    Sizes alone decide, so that sums over parts come out the same on every card.
+    Parameters
+    ----------
+    thread_blocks : int
+        Thread blocks for each part.
+    n_items : int
+        Number of items.
+    fewest : int, default=1
+        Fewest items of a part.
+
+    Returns
+    -------
+    items_a_part, n_parts : int
+        They depend on the sizes alone, so that sums over parts are the same on every GPU.
     """
     wanted = max(1, _ENOUGH_THREAD_BLOCKS // thread_blocks)
     items_a_part = max(fewest, -(-n_items // wanted))
@@ -89,7 +101,7 @@ class Kernels:
         return tuple(options)
 
     def packed(self, signs, n_blocks):
-        """Words of the bits of int8 signs, as the kernels read them."""
+        """Signs as bits of words, in the order that the kernels read."""
         xp = array_namespace(signs)
         signs = xp.ascontiguousarray(xp.reshape(signs, (-1,)))
         words = xp.empty((n_blocks * self.lanes,), dtype=xp.uint32)
@@ -100,7 +112,7 @@ class Kernels:
         return words
 
     def launch(self, name, grid, threads, *args):
-        """Run a kernel; Python's numbers become the 64-bit ones that they all take."""
+        """Run a kernel; Python numbers become 64-bit arguments, as all kernels take."""
         typed = [
             {int: np.int64, float: np.float64}.get(type(arg), lambda arg: arg)(arg)
             for arg in args
@@ -108,13 +120,13 @@ class Kernels:
         _compiled(self).get_function(name)(grid, (threads,), tuple(typed))
 
     def text(self):
-        """The source."""
+        """Text of the source."""
         return (files(__package__) / self.source).read_text("utf-8")
 
 
 @cache
 def _compiled(kernels):
-    """CuPy's module of the kernels, compiled at the first launch on each card."""
+    """CuPy module of the kernels, compiled at the first launch on each GPU."""
     import cupy
 
     return cupy.RawModule(code=kernels.text(), options=kernels.options)

@@ -1,14 +1,14 @@
-// Passes around the block Hadamard operator that keep a sample's block on the chip.
+// Kernels with the block Hadamard transform, which keep a sample's block on the chip.
 //
 // A block has LENGTH coordinates, of which each of LANES threads holds HELD: thread `lane`
-// has coordinates r * LANES + lane for r below HELD, so that a read of one r by all lanes
-// is a read of neighbours. Of the transform's log2(LENGTH) levels, the upper ones pair
-// registers of a thread, the next five lanes of a warp, and those that are left, where a
-// sample has more than one warp, go through shared memory. Signs are bits: bit r of word
+// has coordinates r * LANES + lane for r below HELD, so that all lanes together read
+// contiguous memory for one r. Of the transform's log2(LENGTH) levels, the upper ones pair
+// registers of a thread, the next five pair lanes of a warp, and the rest, where a sample
+// has more than one warp, go through shared memory. Signs are bits: bit r of word
 // `block * LANES + lane` is set where the sign of that thread's coordinate r is -1.
 //
-// Compiled for one NUMBER, LENGTH and HELD at a time. Sums run in an order that sizes
-// alone decide, so that equal input gives equal output.
+// Compiled for one NUMBER, LENGTH and HELD at a time. The order of sums depends on the
+// sizes alone, so that equal input gives equal output.
 
 #define LANES (LENGTH / HELD)
 #define THREADS (LANES > 128 ? LANES : 128)
@@ -66,7 +66,7 @@ __device__ inline void transform(NUMBER (&x)[HELD], int lane, NUMBER *shared)
     }
 }
 
-// Words of sign bits in the order that the passes read them, from int8 signs. Signs that
+// Words of sign bits in the order that the kernels read them, from int8 signs. Signs that
 // are missing at the end count as +1.
 extern "C" __global__ void pack_signs(
     const signed char *signs, wide n_signs, wide n_words, word *words)
@@ -85,7 +85,7 @@ extern "C" __global__ void pack_signs(
 // For each sample h and the neurons A h = D_out [H D_1; H D_2; ...] h of a part of the
 // blocks: the sum of v max(A h, 0), one for each warp of the sample, and A^T (v 1[A h > 0]).
 // The grid is samples by parts. With q = H D_b h, a gate is open where D_out q > 0; then
-// v D_out q is what the neuron adds to the sum, and v D_out what goes back.
+// the neuron adds v D_out q to the sum, and v D_out is projected back.
 extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
     const NUMBER *__restrict__ hidden, // (n_samples, LENGTH)
     const word *__restrict__ block_signs, // D_b

@@ -1,10 +1,12 @@
-"""Kernels for CuPy arrays, beside the array-API path that is always there.
+"""The kernels for CuPy arrays, and the problems that each applies to.
 
-The sources are CUDA C++, compiled by CuPy at the first use for the sizes at hand and kept
-by it on disk. What an expansion or a gate needs between two matrix products stays on the
-chip: an array of the size (width, n_samples) is written at most as bits. Results depend on
-the input and its sizes alone, not on the card's number of processors: no kernel adds
-atomically.
+Each of them has an equivalent in array-API code, for other libraries. A predicate `has_X`
+says whether the kernel X applies to a problem. The sources are CUDA C++, compiled by CuPy
+at the first use for the sizes of the problem and cached by it on disk.
+
+Between two matrix products an expansion or a gate is computed on the chip: an array of
+size (width, n_samples) is written at most as bits. No kernel adds atomically, so results
+depend on the input and its sizes alone and not on the GPU's number of processors.
 """
 
 from sklearn_jlntk._backend.array_api import array_namespace, device, is_cupy_array
@@ -21,38 +23,60 @@ __all__ = [
 ]
 
 _BLOCK_LENGTHS = (64, 4096)
-# Threads of a block, and numbers that one of them goes through, in the gates' kernels.
+# Threads of a thread block, and fewest neurons of a thread, in the kernels of the gates.
 _THREADS, _FEWEST_NEURONS = 128, 64
 
 
+# Predicates.
+
+
 def has_relu_pass(features, block_signs, n_neurons):
-    """Whether `relu_pass` serves these samples and these blocks of neurons."""
+    """Whether `relu_pass` applies to these samples and blocks of neurons."""
     return n_neurons > 0 and _has_transform(features, block_signs)
 
 
 def has_row_sketch(X, block_signs):
-    """Whether `sketch_rows` serves these rows; there are no CSR rows on a card."""
+    """Whether `sketch_rows` applies to these rows; CSR rows are never on a GPU."""
     return _has_transform(X, block_signs)
 
 
 def has_gate_pass(values, signs):
-    """Whether `gate_pass` serves these pre-activations; several outputs are products."""
-    return _is_served(values) and signs.shape[1] == 1
+    """Whether `gate_pass` applies to these pre-activations, for one output alone."""
+    return _is_compilable(values) and signs.shape[1] == 1
+
+
+def _is_compilable(numbers):
+    """Whether this is a CuPy array that is not empty, of a dtype compiled for."""
+    return (
+        is_cupy_array(numbers)
+        and numbers.size > 0
+        and numbers.dtype.kind == "f"
+        and numbers.dtype.itemsize in (4, 8)
+    )
+
+
+def _has_transform(numbers, block_signs):
+    """Whether blocks of this length have kernels for these numbers."""
+    shortest, longest = _BLOCK_LENGTHS
+    return _is_compilable(numbers) and shortest <= block_signs.shape[1] <= longest
+
+
+# Functions.
 
 
 def relu_pass(hidden, input_signs, block_signs, positions, readout):
-    r"""Sums over neurons, and gates seen from the hidden columns, in a single pass.
+    r"""Outputs and projected gates of neurons after a block Hadamard expansion.
 
     Parameters
     ----------
     hidden : array of shape (effective_width, n_samples)
-        Columns h in front of the expansion, float32 or float64.
+        Columns h to expand, float32 or float64.
     input_signs : int8 array of shape (width,)
         Signs :math:`D_{out}` of the neurons.
     block_signs : int8 array of shape (n_blocks, block_length)
-        Signs :math:`D_b` in front of the transform of each block of neurons.
+        Signs :math:`D_b` applied before the transform of each block of neurons.
     positions : int array of shape (effective_width,)
-        Coordinates of a block that the columns are embedded at.
+        Coordinates of a block at which the columns are embedded.
     readout : array of shape (width, n_outputs)
         Output signs, a column v for each output.
 
@@ -65,9 +89,10 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
 
     Notes
     -----
-    The same as `sklearn_jlntk._backend.jit.relu_pass`: with A of `BlockHadamard`, about
-    :math:`2 \log_2 L + 10` operations for each sample and neuron, between registers. The
-    card's memory sees the hidden columns, some bits a neuron, and the two results.
+    The same computation as in `sklearn_jlntk._backend.jit.hadamard_relu`. With A of
+    `BlockHadamard` it takes about :math:`2 \log_2 L + 10` operations for each sample and
+    neuron, between registers. Memory traffic is the hidden columns, the bits of the signs,
+    and the two results.
     """
     xp, (k, n), (n_blocks, length) = _sizes(hidden, block_signs)
     kernels = Kernels.of_blocks(hidden.dtype.itemsize, length)
@@ -82,10 +107,9 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
         sums = xp.empty((parts * kernels.warps_a_sample, n), dtype=xp.float64)
         back = xp.empty((parts, n, length), dtype=hidden.dtype)
         sizes = (n, readout.shape[0], blocks_a_part)
-        kernels.launch(
-            *("relu_pass", (grid, parts), kernels.threads),
-            *(embedded, *signs, back_signs, *sizes, k**-0.5, sums, back),
-        )
+        arrays = (embedded, *signs, back_signs)
+        launch = ("relu_pass", (grid, parts), kernels.threads)
+        kernels.launch(*launch, *arrays, *sizes, k**-0.5, sums, back)
         u.append(xp.astype(xp.sum(sums, axis=0), hidden.dtype))
         gates.append(_sampled(xp.sum(back, axis=0), positions).T)
     return xp.stack(u), _stacked(gates)
@@ -101,29 +125,36 @@ def sketch_rows(X, input_signs, block_signs, positions):
     input_signs : int8 array of shape (n_in,)
         Signs of the coordinates.
     block_signs : int8 array of shape (n_blocks, block_length)
-        Signs :math:`D_b` behind the transform of each block.
+        Signs :math:`D_b` applied after the transform of each block.
     positions : int array of shape (n_out,)
         Coordinates of a block that are kept.
 
     Returns
     -------
     images : array of shape (n_out, n_samples)
-        :math:`n_{out}^{-1/2} (\sum_b D_b H_L D_{out,b} x_b)_R` for each row, in one
-        reading of the rows. A row's image does not depend on other rows.
+        :math:`n_{out}^{-1/2} (\sum_b D_b H_L D_{out,b} x_b)_R` for each row, which is
+        read once. A row's image does not depend on other rows.
     """
     xp, (n, n_in), (n_blocks, length) = _sizes(X, block_signs)
     kernels = Kernels.of_blocks(X.dtype.itemsize, length)
     signs = [kernels.packed(s, n_blocks) for s in (input_signs, block_signs)]
     images = xp.empty((n, length), dtype=X.dtype)
     kernels.launch(
-        *("sketch_rows", (kernels.thread_blocks(n), 1), kernels.threads),
-        *(xp.ascontiguousarray(X), *signs, n, n_in, len(positions) ** -0.5, images),
+        "sketch_rows",
+        (kernels.thread_blocks(n), 1),
+        kernels.threads,
+        xp.ascontiguousarray(X),
+        *signs,
+        n,
+        n_in,
+        len(positions) ** -0.5,
+        images,
     )
     return _sampled(images, positions).T
 
 
 def gate_pass(values, signs):
-    """Open gates of pre-activations as bits, and the sums of what they let through.
+    """Gates of pre-activations as bits, and the outputs of the open ones.
 
     Parameters
     ----------
@@ -147,39 +178,51 @@ def gate_pass(values, signs):
     sums = xp.empty((parts, n), dtype=values.dtype)
     arrays = (xp.ascontiguousarray(values), xp.ascontiguousarray(signs))
     kernels.launch(
-        *("gate_pass", (grid, parts), _THREADS),
-        *(*arrays, n_neurons, n, neurons_a_part, gates, sums),
+        "gate_pass",
+        (grid, parts),
+        _THREADS,
+        *arrays,
+        n_neurons,
+        n,
+        neurons_a_part,
+        gates,
+        sums,
     )
     return gates, xp.sum(sums, axis=0)[None, :]
 
 
 def open_gates(gates, n_samples, dtype):
-    """Numbers 0 and 1 of the bits of `gate_pass`, (n_neurons, n_samples)."""
+    """Gates of `gate_pass` as numbers 0 and 1.
+
+    Parameters
+    ----------
+    gates : uint32 array of shape (n_neurons, ceil(n_samples / 32))
+        Bits.
+    n_samples : int
+        Number of samples.
+    dtype : dtype
+        float32 or float64.
+
+    Returns
+    -------
+    numbers : array of shape (n_neurons, n_samples)
+        Of the dtype.
+    """
     xp, n_neurons = array_namespace(gates), gates.shape[0]
     grid = -(-n_samples // _THREADS)
     neurons_a_part, parts = n_parts(grid, n_neurons, fewest=_FEWEST_NEURONS)
     numbers = xp.empty((n_neurons, n_samples), dtype=dtype)
     Kernels.of_gates(numbers.dtype.itemsize).launch(
-        *("open_gates", (grid, parts), _THREADS),
-        *(gates, n_neurons, n_samples, neurons_a_part, numbers),
+        "open_gates",
+        (grid, parts),
+        _THREADS,
+        gates,
+        n_neurons,
+        n_samples,
+        neurons_a_part,
+        numbers,
     )
     return numbers
-
-
-def _is_served(numbers):
-    """Whether this is a CuPy array that is not empty, of a dtype compiled for."""
-    return (
-        is_cupy_array(numbers)
-        and numbers.size > 0
-        and numbers.dtype.kind == "f"
-        and numbers.dtype.itemsize in (4, 8)
-    )
-
-
-def _has_transform(numbers, block_signs):
-    """Whether blocks of these numbers have kernels."""
-    shortest, longest = _BLOCK_LENGTHS
-    return _is_served(numbers) and shortest <= block_signs.shape[1] <= longest
 
 
 def _sizes(numbers, block_signs):
@@ -187,7 +230,7 @@ def _sizes(numbers, block_signs):
 
 
 def _sampled(images, positions):  # (n, length) -> (n, n_out)
-    """Coordinates that are kept, the array itself where that is all of them."""
+    """Coordinates that are kept; the array itself where these are all of them."""
     return images if len(positions) == images.shape[1] else images[:, positions]
 
 

@@ -1,8 +1,8 @@
-// Gates of neurons as packed bits, and what the open ones add up to, in one reading.
+// Gates of neurons as packed bits, and the outputs of the open ones, from one reading.
 //
 // Neighbouring threads have neighbouring samples; a warp votes on the gates of 32 samples,
-// which make a word. A thread asks for the numbers of several neurons before it uses the
-// first, for the memory of a card answers late. Compiled for one NUMBER at a time.
+// which make a word. A thread loads the numbers of several neurons before it uses the
+// first one, to hide the latency of memory. Compiled for one NUMBER at a time.
 
 #define EVERY_LANE 0xffffffffu
 #define AT_ONCE 8
@@ -11,7 +11,7 @@ typedef unsigned int word;
 typedef long long wide;
 
 // Bits 1[p > 0] of pre-activations p, and for each part of the neurons the sums of
-// v max(p, 0). The grid is samples by parts; all samples of a warp stay to the end.
+// v max(p, 0). The grid is samples by parts; no thread of a warp returns early, as all vote.
 extern "C" __global__ void gate_pass(
     const NUMBER *__restrict__ values, // (n_neurons, n_samples)
     const NUMBER *__restrict__ signs, // v, (n_neurons,)

@@ -1,13 +1,14 @@
-"""Neurons active at two samples at once, counted on gates packed to bits."""
+"""Numbers of neurons that are active at both of two samples, from gates as bits."""
 
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from sklearn_jlntk._backend.jit._compiled import compiled, n_threads
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.threads import map_on_threads
 
-# Samples of one side that stay in cache while those of the other side pass by.
+# Samples of one side that stay in cache while all samples of the other side are read.
 _SAMPLES = 16
 
 
@@ -34,17 +35,10 @@ def _count(gates, other_gates, is_symmetric, start, stop, counts):
 
 
 def add_common_gates(gates, other_gates, counts):
-    """Add what the gates (n, words) and (n_others, words) share to counts (n, n_others).
-
-    Where both are one array, places below the diagonal of blocks are left alone.
-    """
+    """Add to counts as `sklearn_jlntk._backend.jit.add_common_gates` does."""
     is_symmetric = gates is other_gates
-    blocks = [
-        (start, min(start + _SAMPLES, len(gates)))
-        for start in range(0, len(gates), _SAMPLES)
-    ]
-    map_on_threads(
-        lambda block: _count(gates, other_gates, is_symmetric, *block, counts),
-        *(blocks,),
-        n_threads=n_threads(),
-    )
+
+    def count(rows):
+        _count(gates, other_gates, is_symmetric, rows.start, rows.stop, counts)
+
+    map_on_threads(count, batches(len(gates), _SAMPLES), n_threads=n_threads())

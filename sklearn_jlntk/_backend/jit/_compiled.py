@@ -11,41 +11,41 @@ from sklearn_jlntk._backend.threads import map_on_threads
 
 
 def compiled(function, **options):
-    """Function compiled at its first call, for threads of its own, and kept on disk."""
+    """Function compiled at its first call, without the GIL, and cached on disk."""
     dispatcher = numba.njit(nogil=True, **options)(function)
     if not is_disabled():
-        # Where no folder to keep it in can be written to, each process compiles it.
+        # Where there is no writeable folder for the cache, each process compiles.
         with suppress(RuntimeError, OSError):
             dispatcher._cache = DiskCache(function)
     return dispatcher
 
 
 def compiled_arithmetic(function):
-    """`compiled` with divisions that raise nothing and sums fused with products.
+    """`compiled` with divisions that do not raise and sums fused with products.
 
-    Loops over divisions become vector instructions only so.
+    Only then do loops over divisions become vector instructions.
     """
     return compiled(function, error_model="numpy", fastmath={"contract", "nsz"})
 
 
-# Compiled into the functions that call it, so that its constants stay constants.
+# Compiled into the functions that call it, so that constant arguments stay constants.
 inlined = numba.njit(inline="always")
 
 
 def is_disabled():
-    """Whether the user has switched compiling off by NUMBA_DISABLE_JIT."""
+    """Whether the user has switched compilation off with NUMBA_DISABLE_JIT."""
     return bool(numba.config.DISABLE_JIT)
 
 
 def n_threads():
-    """Threads to use: numba's number, or that of BLAS where a limit lowered it."""
+    """Number of threads: that of numba, or that of BLAS where a limit has lowered it."""
     return max(1, min(numba.config.NUMBA_NUM_THREADS, n_blas_threads() or 1))
 
 
 def run_on_threads(work, n_items, granularity):
-    """Call `work(start, stop)` on parts of the items, at the same time.
+    """Call `work(start, stop)` on parts of the items, in parallel.
 
-    A part is a multiple of the granularity long.
+    The length of a part is a multiple of the granularity, except for the last part.
     """
     n_grains = -(-n_items // granularity)
     n_parts = max(1, min(n_threads(), n_grains))

@@ -1,11 +1,11 @@
-"""Tiles of pre-activations on their way through the gates.
+"""Outputs and gradients of independent neurons, tile by tile.
 
-A tile is a block of neurons on a chunk of samples, small enough to stay in cache between
-the matrix product that makes it and the one that uses it. Its rows are whole vectors
-long: what stands behind the last sample of a row is worked on and never used.
+A tile is a block of neurons at a chunk of samples, small enough to stay in cache between
+the matrix product that makes it and the one that uses it. Its rows are padded to whole
+vectors; the padding is computed with and never used.
 
-Products and gates of many tiles are one compiled call, in which Python has no part, so
-that threads never wait for each other.
+Products and gates of many tiles are one compiled call without the GIL, so that threads
+never wait for each other.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ _CLOSE, _READ, _OPEN = range(3)
 
 @inlined
 def _on_group(action, rows, readout, gates, x, n_outputs, n):
-    """Intrinsic of an action on n neurons, at one vector of samples."""
+    """An action on n neurons at one vector of samples."""
     if action == _CLOSE:
         close_group(rows, readout, gates, x, n_outputs, n)
     elif action == _READ:
@@ -33,7 +33,7 @@ def _on_group(action, rows, readout, gates, x, n_outputs, n):
 def _on_rows(
     action, rows, readout, gates, x, n_outputs, n, n_vectors, n_lanes, n_bytes
 ):
-    """An action on n neurons, vector by vector of the samples."""
+    """An action on n neurons at all samples, vector by vector."""
     tile, start, pitch = rows
     bits, gate, gate_pitch = gates
     vectors, x_pitch = x
@@ -46,8 +46,7 @@ def _on_rows(
 
 @compiled
 def _on_tile(action, tile, readout, gates, x, n_lanes):
-    """An action on all neurons of a tile, with a row of x (n_outputs, length) for each
-    output."""
+    """An action on all neurons of a tile; x has shape (n_outputs, length)."""
     n_rows, pitch = tile.shape
     n_outputs, x_pitch = x.shape
     n_vectors, gate_pitch = pitch // n_lanes, gates.shape[1]
@@ -90,21 +89,24 @@ def read_blocks(
     u,
     n_lanes,
 ):
-    """Readout of the tiles of some blocks of neurons, their gates left behind.
+    """Outputs of some blocks of neurons, or their rates of change; the gates are kept.
 
     Parameters
     ----------
     first, stop : int
-        Blocks of neurons, each as long as the tile.
-    weights, direction : ndarrays of shape (n_neurons, n_components)
-        The gates are those of the weights; what is read through them is the direction
-        if `has_direction`, else the weights.
+        First block of neurons, and end of the blocks; a block is as long as a tile.
+    weights : ndarray of shape (n_neurons, n_components)
+        Give the gates, and the outputs unless `has_direction`.
+    direction : ndarray of shape (n_neurons, n_components)
+        Rate of change of the weights.
+    has_direction : bool
+        Whether the rates of change of the outputs are computed.
     chunks : ndarray of shape (n_chunks, n_components, length)
         Features.
     readout : ndarray of shape (n_neurons, n_outputs)
         Signs, scaled.
     tile : ndarray of shape (block_length, length)
-        Room for a tile.
+        Memory for a tile.
     gates : uint8 ndarray of shape (n_blocks, n_chunks, block_length, n_bytes)
         Written to.
     u : ndarray of shape (n_blocks, n_chunks, n_outputs, length)
@@ -130,18 +132,18 @@ def read_blocks(
 def pull_blocks(
     first, stop, cotangents, chunks, readout, tile, gates, part, gradient, n_lanes
 ):
-    """Gradient rows of some blocks of neurons, from the gates that were left.
+    """Gradient rows of some blocks of neurons, from the gates that were kept.
 
     Parameters
     ----------
     first, stop : int
-        Blocks of neurons, each as long as the tile.
+        First block of neurons, and end of the blocks.
     cotangents : ndarray of shape (n_chunks, n_outputs, length)
-        Rates of change of the loss with the outputs, zero behind the last sample.
+        Rates of change of the loss with the outputs; zero at the padding.
     chunks, readout, tile, gates, n_lanes
         As for `read_blocks`.
     part : ndarray of shape (block_length, n_components)
-        Room for what a tile adds.
+        Memory for the product of a tile.
     gradient : ndarray of shape (n_neurons, n_components)
         Added to.
     """
@@ -157,12 +159,24 @@ def pull_blocks(
 
 
 def bytes_of_gates(n_samples, dtype):
-    """Bytes of the gates of a neuron on samples that fill whole vectors."""
+    """Bytes of the gates of a neuron at samples that are a whole number of vectors."""
     lanes = vector_length(dtype)
     return n_samples // lanes * max(1, lanes // 8)
 
 
 def close_gates(tile, readout, gates, u):
-    """Gates p > 0 of a tile of pre-activations; readout . max(p, 0) is added to u."""
+    """Gates p > 0 of a tile of pre-activations; readout . max(p, 0) is added to u.
+
+    Parameters
+    ----------
+    tile : ndarray of shape (b, length)
+        Pre-activations p.
+    readout : ndarray of shape (b,)
+        Output signs.
+    gates : uint8 ndarray of shape (b, n_bytes)
+        Written to.
+    u : ndarray of shape (length,)
+        Added to.
+    """
     lanes = vector_length(tile.dtype)
     _on_tile(_CLOSE, tile, readout[:, None], gates, u[None], lanes)

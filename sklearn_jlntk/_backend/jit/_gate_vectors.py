@@ -1,7 +1,7 @@
-"""Vector instructions between pre-activations and outputs: gates, readout, and back.
+"""Vector instructions for gates and readout, forward and backward.
 
-Groups of rows are those of `_vectors`; here each row is a neuron's. Its readout is a number
-for each output, its gates are a bit for each lane.
+Groups of rows are those of `_vectors`; here each row belongs to a neuron. Its readout is a
+number for each output, and its gates are a bit for each lane.
 """
 
 from llvmlite import ir
@@ -72,7 +72,7 @@ def _mixed(group):
 
 
 def _close(group, rows):
-    """Positive part of rows, the bits of their gates being kept."""
+    """Positive part of rows; the bits of their gates are stored."""
     gates, gate, pitch = group.arguments[-8:-5]
     for row, at in zip(rows, group.places(gate, pitch), strict=True):
         is_open = group.opens(row)
@@ -81,14 +81,14 @@ def _close(group, rows):
 
 
 def _gated(group, rows):
-    """Rows where the gates that were kept are open, else zero."""
+    """Rows where the stored gates are open, else zero."""
     gates, gate, pitch = group.arguments[-8:-5]
     for row, at in zip(rows, group.places(gate, pitch), strict=True):
         yield group.through(group.load_gates(gates, at), row)
 
 
 def _rows_at(group):
-    """The rows' array and their places."""
+    """Array of the rows, and their places."""
     rows, start, step = group.arguments[-14:-11]
     return rows, group.places(start, step)
 
@@ -139,35 +139,31 @@ def _open_neurons(group):
 def read_out_group(
     typingctx, rows, start, step, signs, readout, neuron, one, outputs, n_rows
 ):
-    """The first half of `activate_group`: readout times max(p, 0), added to `outputs`."""
-    return on_group(
-        _read_out_group,
-        *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
-    )
+    """First half of `activate_group`: readout times max(p, 0), added to `outputs`."""
+    types = rows, start, step, signs, readout, neuron, one, outputs, n_rows
+    return on_group(_read_out_group, *types)
 
 
 @intrinsic(prefer_literal=True)
 def activate_group(
     typingctx, rows, start, step, signs, readout, neuron, one, outputs, n_rows
 ):
-    """Transform of a group to pre-activations, through the gates, and transform back.
+    """Transform of a group to pre-activations, gates, and transform back.
 
     Signs times the transformed rows are the pre-activations p of successive neurons. The
-    readout v times max(p, 0) is added to `outputs`, and signs times v [p > 0] transformed
-    once more take the place of the rows.
+    readout v times max(p, 0) is added to `outputs`, and the rows are replaced by the
+    transform of signs times v [p > 0].
     """
-    return on_group(
-        _activate_group,
-        *(rows, start, step, signs, readout, neuron, one, outputs, n_rows),
-    )
+    types = rows, start, step, signs, readout, neuron, one, outputs, n_rows
+    return on_group(_activate_group, *types)
 
 
 def _on_tile(build):
     """Intrinsic on a group of neurons, at one vector of samples.
 
-    `rows`, `gates` and `x` are an array, the place of the first row, of the bits of its
-    gates or of the vector of the first output, and the distance to the next; so is
-    `readout`, whose numbers for the outputs of a neuron follow one another.
+    `rows`, `gates`, `x` and `readout` are each an array, a first place and a distance to
+    the next place. The places are those of a row, of the bits of its gates, of the vector
+    of an output, and of the readout of a neuron, which is contiguous.
     """
 
     @intrinsic(prefer_literal=True)
@@ -177,7 +173,7 @@ def _on_tile(build):
     return on_tile
 
 
-# Gates p > 0 of rows p are kept, and readout times max(p, 0) is added to the vectors.
+# Gates p > 0 of rows p are stored, and readout times max(p, 0) is added to the vectors.
 close_group = _on_tile(_close_group)
 # Readout times the rows where their gates are open is added to the vectors.
 read_group = _on_tile(_read_group)
@@ -186,9 +182,10 @@ open_group = _on_tile(_open_group)
 
 
 def _on_neurons(build):
-    """Intrinsic on a group of neurons between two transforms; else as `_on_tile`.
+    """Intrinsic on a group of neurons between two transforms.
 
-    `signs` are an array, the place of the first neuron, and the number 1.
+    `signs` are an array, the place of the first neuron, and the number 1; the other
+    arguments are those of `_on_tile`.
     """
 
     @intrinsic(prefer_literal=True)
@@ -200,5 +197,5 @@ def _on_neurons(build):
 
 # `close_group` of the pre-activations, signs times the transform of the rows.
 close_neurons = _on_neurons(_close_neurons)
-# Transform, in place of the rows, of signs times what `open_group` makes of the vectors.
+# The rows become the transform of signs times the result of `open_group`.
 open_neurons = _on_neurons(_open_neurons)

@@ -1,8 +1,8 @@
-"""Vector instructions along the gates of a neuron, a bit for each sample, in float64.
+"""Vector instructions on the samples at which the gates of a neuron are open, in float64.
 
-Rows of samples are whole groups of four vectors long, so that a sum has four parts that
-do not wait for each other. Places behind the last sample are zeros. Nothing checks an
-index.
+Gates are a bit for each sample. The length of a row of samples is a multiple of four
+vectors, so that a sum has four independent parts; the padding is zero. Indices are not
+checked.
 """
 
 from llvmlite import ir
@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 from sklearn_jlntk._backend.jit._vectors import VECTOR_BYTES, flattened
 
 _PARTS = 4
-# Numbers in a vector, whose gates are the low bits of a byte.
+# Numbers in a vector; their gates are the low bits of a byte.
 LANES = VECTOR_BYTES // 8
 ROW_MULTIPLE = _PARTS * LANES
 
@@ -48,7 +48,7 @@ class _Rows:
         return self._builder.select(is_open, self.load(array, place), self._zeros)
 
     def add_product(self, total, a, b):
-        """Total plus a times b, fused where the machine can."""
+        """Total plus a times b, fused where the processor can."""
         product = self._builder.fmul(a, b, flags=("contract",))
         return self._builder.fadd(total, product, flags=("contract",))
 
@@ -60,7 +60,7 @@ class _Rows:
         return self._builder.shuffle_vector(vector, self._zeros, every)
 
     def variable(self):
-        """Vector that a loop may write to; zero."""
+        """Vector that a loop may write to, zero at first."""
         return cgutils.alloca_once_value(self._builder, self._zeros)
 
     def sum(self, variables):
@@ -77,12 +77,12 @@ class _Rows:
         return total
 
     def each(self, n_vectors, step):
-        """Loop over the indices of vectors, so many at a time."""
+        """Loop over the indices of vectors, `step` vectors at a time."""
         start, step = (ir.Constant(n_vectors.type, k) for k in (0, step))
         return cgutils.for_range_slice(self._builder, start, n_vectors, step)
 
     def place(self, start, index, more=0):
-        """Index of a vector, `more` beyond the one given, and place of its first number."""
+        """Index of the vector `more` after a given one, and place of its first number."""
         index = self._builder.add(index, ir.Constant(index.type, more))
         offset = self._builder.mul(index, ir.Constant(index.type, LANES))
         return index, self._builder.add(start, offset)

@@ -1,7 +1,7 @@
-"""Kernels of ReLU layers on tiles of pairs, with every layer of a row done in cache.
+"""Kernels of ReLU networks on tiles of pairs; all layers of a row are computed in cache.
 
-A compiler left with the arc tangent of its library takes pairs one by one. Here it is a
-polynomial without branches, and a row of pairs goes through each layer as vectors.
+With the arc tangent of the C library, a compiler computes pairs one by one. Here the arc
+tangent is a polynomial without branches, and a row of pairs is computed as vectors.
 """
 
 import math
@@ -10,8 +10,8 @@ import numpy as np
 
 from sklearn_jlntk._backend.jit._compiled import compiled_arithmetic, inlined
 
-# (atan(x) / x - 1) / x^2 in powers of x^2 for |x| <= tan(pi / 8): the interpolant at
-# Chebyshev nodes in 50 digits, off by 5e-18.
+# (atan(x) / x - 1) / x^2 in powers of x^2 for |x| <= tan(pi / 8): interpolated at
+# Chebyshev nodes in 50 digits, with an error of 5e-18.
 ARC_TANGENT = (
     -0.3333333333333333,
     0.19999999999995516,
@@ -31,9 +31,9 @@ _CONSTANTS = (0.5, 1.0, 2.0, 1 / math.pi, math.tan(math.pi / 8))
 
 @inlined
 def _angle_share(sine, s, c, constants, powers):
-    """Angle over pi, from its sine, 1 - cos and 1 + cos."""
+    """Angle over pi, from its sine, s = 1 - cos and c = 1 + cos."""
     half, one, two, inverse_pi, tangent = constants
-    # tan(theta / 2) or its inverse, whichever is below 1, less pi / 4 where that helps.
+    # tan(theta / 2) or its inverse, whichever is below 1, less pi / 4 if it is large.
     larger = max(s, c)
     is_far = sine > tangent * larger
     x = (sine - larger if is_far else sine) / (sine + larger if is_far else larger)
@@ -56,7 +56,7 @@ def _angle_share(sine, s, c, constants, powers):
 
 @inlined
 def _append_bias(s, ray, rays_y, sign):
-    """Turn a row of s by the angles of a bias; of c with sign -1."""
+    """Turn a row of s by the angles of a bias; with sign -1, a row of c."""
     signal, sine, cosine = ray
     for j in range(s.shape[0]):
         turn = sine * rays_y[2, j] - sign * (cosine * rays_y[1, j])
@@ -65,7 +65,7 @@ def _append_bias(s, ray, rays_y, sign):
 
 @inlined
 def _pass_layer(s, c, kernel, constants, powers):
-    """Multiply a row of the kernel by the open gates, and take s through the ReLU."""
+    """Multiply a row of the kernel by the share of open gates; s after the ReLU."""
     half, one, _, inverse_pi, _ = constants
     for j in range(s.shape[0]):
         sine = math.sqrt(s[j] * c[j])
@@ -77,7 +77,7 @@ def _pass_layer(s, c, kernel, constants, powers):
 
 @inlined
 def _leave_layer(s, c, kernel, signal, signals_y, is_all, constants):
-    """Add the correlation to the tangent kernel from below, and renew c."""
+    """Add the correlation to the tangent kernel of the layers below, and compute c."""
     _, one, two, _, _ = constants
     for j in range(s.shape[0]):
         if is_all:
@@ -87,13 +87,13 @@ def _leave_layer(s, c, kernel, signal, signals_y, is_all, constants):
 
 @compiled_arithmetic
 def pass_layers(s, c, rays_x, rays_y, scales_x, scales_y, kind, constants, powers):
-    """Kernel of a tile in place of s; c is used up."""
+    """Kernel of a tile, written to s; c is overwritten."""
     half, one = constants[:2]
     is_first, is_all, has_bias = kind
     n_x, n_y = s.shape
     kernel = np.empty(n_y, s.dtype)
     for i in range(n_x):
-        # Rows under names of their own: else the compiler does not see them as such.
+        # The compiler recognises them as rows only under names of their own.
         s_i, c_i = s[i], c[i]
         for j in range(n_y):
             kernel[j] = (c_i[j] - s_i[j]) * half

@@ -1,8 +1,8 @@
-"""The block Hadamard sketch of rows: signs, transform, signs and sum, in cache.
+"""Block Hadamard sketch of rows: signs, transform, signs and sum, in cache.
 
-Vectors run along a row, and a transform of their lanes is part of that of a block: a row
-is read once, from its beginning to its end, nothing of its length is written, and it
-meets no other row.
+Vectors run along a row, so the transform of a block includes one of their lanes. A row is
+read once, from its beginning to its end, no array of its length is written, and rows do
+not mix.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn_jlntk._backend.jit._vectors import (
     vector_length,
 )
 
-# Rows that meet a stretch of signs while it is in cache, and coordinates of a stretch.
+# Coordinates of a stretch of signs, and rows that are read while it is in cache.
 _ROWS, _STRETCH = 8, 4096
 
 
@@ -50,7 +50,7 @@ def _add_block(source, start, signs, block, scratch, total, at, radices, lanes):
     input_signs, block_signs = signs
     first, middle, last = radices
     far, near = middle * last * lanes, last * lanes
-    # An odd distance in vectors, so that those of a group share no cache set.
+    # An odd distance in vectors, so that those of a group are in different cache sets.
     pitch = far + lanes
     for i in range(middle * last):
         place, sign = start + i * first * lanes, block + i * first * lanes
@@ -73,7 +73,7 @@ def _sample(total, places, scale, image):
 
 @compiled
 def _sketch_dense(rows, n_in, length, places, signs, radices, lanes, scale, images):
-    """Images of dense rows, one behind the other in a flat array."""
+    """Images of dense rows, which are contiguous in a flat array."""
     n_whole = n_in // length * length
     scratch = np.zeros(length + radices[0] * lanes, images.dtype)
     last = np.zeros(length, images.dtype)
@@ -105,8 +105,8 @@ def _sketch_sparse(
 ):
     """Images of CSR rows with sorted indices.
 
-    Entries are spread over a whole stretch first: a vector that is loaded right after its
-    numbers were stored waits for them.
+    Entries are first stored to a whole stretch: a vector that is loaded right after its
+    numbers are stored would have to wait for them.
     """
     scratch = np.zeros(length + radices[0] * lanes, images.dtype)
     total = np.zeros(length, images.dtype)
@@ -134,7 +134,7 @@ def _sketch_sparse(
 
 
 def _radices(length, lanes):
-    """Numbers of vectors transformed together, one stage after the other; 1 is none."""
+    """Numbers of vectors transformed together in each of three stages; 1 is no stage."""
     n_vectors = length // lanes
     if n_vectors <= 8:
         return n_vectors, 1, 1
@@ -156,15 +156,14 @@ def sketch_rows(X, input_signs, block_signs, positions):
     dtype, (n_samples, n_in), length = X.dtype, X.shape, block_signs.shape[1]
     lanes = vector_length(dtype)
     radices = _radices(length, lanes)
-    # Coordinates that fill up the last block are zeros, whatever their sign.
+    # The coordinates that pad the last block are zeros, so their signs do not matter.
     signs = np.zeros(block_signs.size, dtype)
     signs[:n_in] = input_signs
     block_signs = _as_left(block_signs, radices, lanes).astype(dtype)
     places = np.argsort(_as_left(np.arange(length), radices, lanes))[positions]
-    sketch = (
-        *(length, places.astype(np.uintp), (signs, block_signs.ravel())),
-        *(radices, lanes, dtype.type(len(positions) ** -0.5)),
-    )
+    places, signs = places.astype(np.uintp), (signs, block_signs.ravel())
+    scale = dtype.type(len(positions) ** -0.5)
+    sketch = length, places, signs, radices, lanes, scale
     images = np.empty((n_samples, len(positions)), dtype)
     if sparse.issparse(X) and not X.has_sorted_indices:
         X = X.sorted_indices()

@@ -1,15 +1,15 @@
-"""Vector instructions for compiled loops: butterflies that never leave the registers.
+"""Vector instructions for compiled loops: Walsh-Hadamard transforms in registers.
 
-A compiler left alone with nested loops makes butterflies five to ten times slower than
-these. Here the instructions are written out: a group of 4, 8 or 16 rows, each as long as
-a vector of the machine, is loaded, taken through all its butterflies in registers and
-stored, together with the work before and after. Nothing checks an index.
+Butterflies that a compiler makes of nested loops are five to ten times slower than these.
+Here the instructions are generated: a group of 4, 8 or 16 rows, each as long as a vector
+of the processor, is loaded, transformed in registers and stored, together with the work
+before and after. Indices are not checked.
 
-Where the numbers of one row belong together, its vectors are rows of a group that follow
-one another, and the lanes are transformed as well.
+Where the numbers of one row are transformed, its contiguous vectors are the rows of a
+group, and the lanes are transformed as well.
 
-A row is named by the place of its first number in a flat array; a group by its first row,
-the distance between rows and, as a constant, the number of rows.
+A row is given by the place of its first number in a flat array. A group is given by its
+first row, the distance between rows and, as a constant, the number of rows.
 """
 
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from numba.extending import intrinsic
 
 
 def _widest_vector():
-    """Bytes of a vector; a machine with narrower ones takes two steps for each."""
+    """Bytes of a vector; a processor with narrower ones takes two steps for each."""
     try:
         return 64 if binding.get_host_cpu_features().get("avx512f") else 32
     except RuntimeError:  # LLVM does not know this processor
@@ -32,7 +32,7 @@ VECTOR_BYTES = _widest_vector()
 
 
 def has_32_registers():
-    """Whether there are 32 registers of the length of a vector, else 16."""
+    """Whether there are 32 vector registers, else 16."""
     return VECTOR_BYTES == 64
 
 
@@ -44,7 +44,7 @@ def vector_length(dtype):
 def flattened(context, builder, signature, args):
     """Types and values of an intrinsic's arguments.
 
-    Those in tuples come one by one, a pointer to its first number in place of an array.
+    Tuples are flattened, and an array becomes a pointer to its first number.
     """
     types_, values = [], []
     for ty, value in zip(signature.args, args, strict=True):
@@ -73,14 +73,14 @@ class Group:
         self.n_rows = signature.args[-1].literal_value
 
     def places(self, start, step):
-        """Places of the rows, or of the numbers that belong to them."""
+        """Places of the rows, or of numbers that belong to them."""
         places = [start]
         while len(places) < self.n_rows:
             places.append(self._builder.add(places[-1], step))
         return places
 
     def neighbours(self, start):
-        """Places of the rows where each is right behind the one before."""
+        """Places of contiguous rows."""
         return [
             self._builder.add(start, ir.Constant(start.type, i * self._n_lanes))
             for i in range(self.n_rows)
@@ -107,15 +107,15 @@ class Group:
         return self._builder.shuffle_vector(vector, self._zeros, every)
 
     def add(self, a, b):
-        """Sum, fused with a product where the machine can."""
+        """Sum, fused with a product where the processor can."""
         return self._builder.fadd(a, b, flags=("contract",))
 
     def multiply(self, a, b):
-        """Product, fused with a sum where the machine can."""
+        """Product, fused with a sum where the processor can."""
         return self._builder.fmul(a, b, flags=("contract",))
 
     def opens(self, x):
-        """Gates of the lanes, x > 0; NaN opens, so that it is not lost."""
+        """Gates of the lanes, x > 0; NaN opens, so that it propagates."""
         return self._builder.fcmp_unordered(">", x, self._zeros)
 
     def through(self, gates, vector):
@@ -146,9 +146,9 @@ class Group:
 
     @contextmanager
     def each_output(self):
-        """Loop over outputs, whose body is built within; their counter.
+        """Loop over outputs: context in which its body is built, with the counter.
 
-        An output that is known to be the only one needs none.
+        There is no loop where the number of outputs is the constant 1.
         """
         n_outputs = self.arguments[-2]
         if getattr(self._types[-2], "literal_value", None) == 1:
@@ -158,7 +158,7 @@ class Group:
                 yield body.index
 
     def advance(self, place, count, step=None):
-        """Place so many steps behind another, or so many numbers."""
+        """Place `count` steps, or numbers without a step, after another place."""
         by = count if step is None else self._builder.mul(count, step)
         return self._builder.add(place, by)
 
@@ -167,11 +167,11 @@ class Group:
         return cgutils.alloca_once_value(self._builder, self._zeros)
 
     def value(self, variable):
-        """What a variable has come to."""
+        """Present value of a variable."""
         return self._builder.load(variable)
 
     def add_to(self, variable, vector):
-        """Add to a variable, fused with a product where the machine can."""
+        """Add to a variable, fused with a product where the processor can."""
         self._builder.store(self.add(self.value(variable), vector), variable)
 
     def butterflies(self, rows):
@@ -189,8 +189,8 @@ class Group:
     def butterflies_of_lanes(self, row):
         """Walsh-Hadamard transform of the lanes of one vector.
 
-        Each lane is added, and where it is the second of a pair subtracted, to its other:
-        a product by signs, which rounds nothing, fused with a sum.
+        Each lane is added to the other lane of its pair, the second one with sign -1. This
+        is a product with signs, which does not round, fused with a sum.
         """
         half = 1
         while half < self._n_lanes:
@@ -206,7 +206,7 @@ class Group:
 
 
 def on_group(build, *argument_types):
-    """Signature and code of an intrinsic that builds its instructions on a group."""
+    """Signature and code of an intrinsic whose instructions `build` makes for a group."""
 
     def codegen(context, builder, signature, args):
         build(Group(context, builder, signature, args))
@@ -289,7 +289,7 @@ def leave_group(typingctx, rows, start, step, signs, sign, sign_step, total, n_r
 
 @intrinsic(prefer_literal=True)
 def enter_vectors(typingctx, source, start, signs, sign, target, at, step, n_rows):
-    """Transform of neighbouring vectors times signs, their lanes included, to `target`."""
+    """Transform of contiguous vectors times signs, lanes included, to `target`."""
     return on_group(
         _enter_vectors, source, start, signs, sign, target, at, step, n_rows
     )
@@ -297,5 +297,5 @@ def enter_vectors(typingctx, source, start, signs, sign, target, at, step, n_row
 
 @intrinsic(prefer_literal=True)
 def leave_vectors(typingctx, source, start, signs, sign, total, at, n_rows):
-    """Signs times the transform of neighbouring vectors, added to those of `total`."""
+    """Signs times the transform of contiguous vectors, added to those of `total`."""
     return on_group(_leave_vectors, source, start, signs, sign, total, at, n_rows)

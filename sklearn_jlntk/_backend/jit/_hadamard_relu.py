@@ -1,7 +1,7 @@
-"""The neurons behind a block Hadamard expansion, in one pass that stays in cache.
+"""Neurons after a block Hadamard expansion, in one pass for each output.
 
-For as many samples as a vector has lanes, every block of neurons is expanded, gated and
-projected back before the next one is touched: signs, transform, ReLU, transform, signs.
+For one vector of samples, a block of neurons is expanded, gated and projected back before
+the next block is touched: signs, transform, ReLU, transform, signs. This stays in cache.
 """
 
 import numpy as np
@@ -15,9 +15,9 @@ from sklearn_jlntk._backend.jit._vectors import (
     transform_group,
 )
 
-# A transform of this length is one of the three numbers in turn, the last one across
-# neighbouring rows; groups of 32 rows do not fit the registers. Sixteen neurons and what
-# goes with them do not fit where there are only 16, and three stages are then faster.
+# Orders of the three stages of a transform, by its length; the last stage is across
+# neighbouring rows. Groups of 32 rows do not fit the registers. With 16 registers, neither
+# do 16 neurons with their signs and readout, and three stages are faster.
 RADICES = {
     64: (8, 1, 8),
     128: (16, 1, 8),
@@ -42,7 +42,7 @@ def enter(rows, start, step, signs, sign, sign_step, target, n_rows):
 
 @inlined
 def transform(rows, start, step, n_rows):
-    """`transform_group` for a number of rows known at run time; none for 1."""
+    """`transform_group` for a number of rows known at run time; nothing for 1 row."""
     if n_rows == 16:
         transform_group(rows, start, step, 16)
     elif n_rows == 8:
@@ -101,7 +101,7 @@ def _pass_block(
     top, middle, bottom = radices
     row = outputs.shape[0]
     inner = middle * bottom
-    # An odd distance in vectors, so that the rows of a group share no cache set.
+    # An odd distance in vectors, so that the rows of a group are in different cache sets.
     pitch = (inner + 1) * row
     for j in range(inner):
         enter(hidden, j * row, pitch, block_signs, block + j, inner, scratch, top)
@@ -128,8 +128,10 @@ def _pass_block(
 def _pass_samples(
     hidden, n_samples, places, block_signs, signs, readout, radices, lanes, u, gates
 ):
-    """Columns of `u` and `gates`, a vector of them at a time; no gates if these have no
-    rows, which takes half the time."""
+    """Columns of `u` and `gates`, vector by vector.
+
+    Where `gates` has no rows they are not computed, which takes half the time.
+    """
     top, middle, bottom = radices
     size = top * (middle * bottom + 1) * lanes
     columns = np.zeros(size, hidden.dtype)
@@ -184,33 +186,32 @@ def pass_chunks(
     u,
     gates,
 ):
-    """Sums over neurons, and gates seen from the rows of B, for some chunks of samples.
+    """Outputs and projected gates at some chunks of samples.
 
     Parameters
     ----------
     first, stop : int
-        Chunks.
+        First chunk, and end of the chunks.
     n_samples : int
-        Samples in all chunks; the places behind the last one are left alone.
+        Samples in all chunks; the padding of the last chunk is not computed.
     weights : ndarray of shape (effective_width, n_components)
         B.
     samples : ndarray of shape (n_chunks * length, n_components)
         Features, a row for each sample.
     places : int ndarray of shape (effective_width,)
-        Where the rows of B are among the numbers of a block.
+        Places of the rows of B among the numbers of a block.
     block_signs, signs : ndarrays of shape (n_blocks * block_length,)
-        Signs in front of the transforms, and behind them; zero for neurons that are not
-        there.
+        Signs before and after the transforms; zero for neurons that pad the last block.
     readout : ndarray of shape (n_outputs, n_blocks * block_length)
         Output signs.
     radices, lanes : tuple of int, int
         Member of `RADICES`, and numbers in a vector.
     hidden : ndarray of shape (effective_width, length)
-        Room for the products of B with a chunk.
+        Memory for the product of B with a chunk.
     u : float64 ndarray of shape (n_chunks, n_outputs, length)
         Written to: ``v . max(p, 0)`` for pre-activations p that are not scaled.
     gates : ndarray of shape (n_chunks, n_outputs, effective_width or 0, length)
-        Written to if there is room: what the gates give back, not scaled.
+        Written to unless it has no rows: projected gates, not scaled.
     """
     length = hidden.shape[1]
     for j in range(first, stop):
@@ -244,21 +245,20 @@ def _weigh(cotangents, gates, rows):
 
 @compiled
 def pull_rows(start, stop, cotangents, samples, gates, weighted, part, gradient):
-    """Some rows of the gradient in B, from the gates of all chunks.
+    """Some rows of the gradient in B, from the projected gates of all chunks.
 
     Parameters
     ----------
     start, stop : int
-        Rows of B.
+        First row of B, and end of the rows.
     cotangents : ndarray of shape (n_outputs, n_chunks, length)
-        Rates of change of the loss with the outputs, scaled, and zero behind the last
-        sample.
+        Rates of change of the loss with the outputs, scaled; zero at the padding.
     samples, gates
-        As for `pass_chunks`; what is behind the last sample has to be finite.
+        As for `pass_chunks`; finite at the padding.
     weighted : ndarray of shape (stop - start, n_together * length)
-        Room for the chunks that enter one product.
+        Memory for the chunks that enter one product.
     part : ndarray of shape (stop - start, n_components)
-        Room for what they add.
+        Memory for the product.
     gradient : ndarray of shape (effective_width, n_components)
         Added to.
     """

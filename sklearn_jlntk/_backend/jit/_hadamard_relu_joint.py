@@ -1,15 +1,15 @@
-"""The neurons behind a block Hadamard expansion, for several outputs: out, and back.
+"""Neurons after a block Hadamard expansion, in a forward and a backward pass.
 
-The way back needs the residuals of all outputs, which need all neurons. So the first pass
-leaves the gates as bits, and the second mixes the outputs in front of one transform: what
-it costs hardly depends on their number.
+The backward pass needs the residuals of all outputs, which need all neurons. So the forward
+pass keeps the gates as bits, and the backward pass sums over the outputs before a single
+transform. The cost hardly depends on the number of outputs.
 """
 
 import numpy as np
 
 from sklearn_jlntk._backend.jit._compiled import compiled, inlined
 from sklearn_jlntk._backend.jit._gate_vectors import close_neurons, open_neurons
-from sklearn_jlntk._backend.jit._relu_pass import enter, leave, transform
+from sklearn_jlntk._backend.jit._hadamard_relu import enter, leave, transform
 
 
 @inlined
@@ -65,7 +65,7 @@ def _read_vector(
 
 @compiled
 def _pull_vector(back, scratch, block_signs, signs, readout, radices, bits, s):
-    """What the gates of all neurons let back at one vector of samples, to `back`."""
+    """Cotangents through the gates of all neurons at one vector of samples, to `back`."""
     top, middle, bottom = radices
     n_outputs, row = s.shape
     inner = middle * bottom
@@ -95,7 +95,7 @@ def _pull_vector(back, scratch, block_signs, signs, readout, radices, bits, s):
 
 @inlined
 def _room(radices, lanes, dtype):
-    """Room for a vector of samples at the neurons of a block."""
+    """Memory for a vector of samples at the neurons of a block."""
     top, middle, bottom = radices
     return np.zeros(top * (middle * bottom + 1) * lanes, dtype)
 
@@ -120,13 +120,13 @@ def read_chunks(
     Parameters
     ----------
     first, stop : int
-        Chunks.
+        First chunk, and end of the chunks.
     weights, samples, places, block_signs, signs, radices, hidden
-        As for `_relu_pass.pass_chunks`.
+        As for `_hadamard_relu.pass_chunks`.
     readout : ndarray of shape (n_blocks * block_length, n_outputs)
         Output signs.
     gates : uint8 ndarray of shape (n_chunks or 1, n_vectors, n_neurons, n_bytes)
-        Written to, of each vector of samples; chunks may share one place.
+        Written to, for each vector of samples; chunks may share one place.
     u : float64 ndarray of shape (n_chunks, n_outputs, length)
         Written to: ``readout.T @ max(p, 0)`` for pre-activations p that are not scaled.
     """
@@ -172,16 +172,16 @@ def pull_chunks(
     gates,
     projected,
 ):
-    """The neurons' rates of change seen from the rows of B, at some chunks of samples.
+    """Cotangents projected back to the rows of B, at some chunks of samples.
 
     Parameters
     ----------
     first, stop : int
-        Chunks.
+        First chunk, and end of the chunks.
     cotangents : ndarray of shape (n_chunks, n_outputs, length)
         Rates of change of the loss with the outputs.
     places, block_signs, signs, readout, radices, gates
-        As for `read_chunks`, a place for each chunk.
+        As for `read_chunks`, with a place for each chunk.
     projected : ndarray of shape (n_chunks, effective_width, length)
         Written to, not scaled.
     """
