@@ -85,17 +85,28 @@ class ReluKernel:
         """Kernel of each column with itself."""
         square = x.norms * x.norms
         if self.kind == "first":
-            return square / 2**self.depth
+            return square * 0.5**self.depth
         tangent = square = square + self.bias**2
         for _ in range(self.depth):
             square = square / 2 + self.bias**2
             tangent = square + tangent / 2
         return square if self.kind == "nngp" else tangent
 
+    def root(self, norm):  # float -> float
+        """Square root of the kernel of a column of that norm with itself."""
+        if self.kind == "first" or self.bias == 0:
+            n_terms = self.depth + 1 if self.kind == "all" else 1
+            return norm * (n_terms * 0.5**self.depth) ** 0.5
+        root = tangent = math.hypot(norm, self.bias)
+        for _ in range(self.depth):
+            root = math.hypot(root / 2**0.5, self.bias)
+            tangent = math.hypot(root, tangent / 2**0.5)
+        return root if self.kind == "nngp" else tangent
+
     def scales(self, x):
         """Factor of each column in front of the arithmetic of unit vectors."""
         if self.kind == "first":
-            return x.norms / 2 ** (self.depth / 2)
+            return x.norms * 0.5 ** (self.depth / 2)
         return self._norms(x)[-1]
 
     def rays(self, x):

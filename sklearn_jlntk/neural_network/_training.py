@@ -38,6 +38,8 @@ from sklearn_jlntk.ntk import infinite_width_ntk, smallest_eigenvalue
 _AHEAD, _NUMBERS_AHEAD = 16, 2**24
 # R2 on the training rows below which a training that has converged learned nothing.
 _LEAST_LEARNED = 0.05
+# Rounding of a network's outputs that leaves something of targets of size 1.
+_MOST_ROUNDING = 0.1
 # Parameters that a warm start cannot change: the network was drawn and trained with them.
 _KEPT = (*Architecture._fields, "initial_output", "fit_intercept")
 _COUNTED = ("width", "n_components", "effective_width")
@@ -122,6 +124,8 @@ def drawn(estimator, data):
     row_scaling = RowScaling(architecture.normalize, 1.0)
     if row_scaling.has_constant:
         row_scaling = data.row_norm().scaling(architecture.normalize)
+    elif architecture.normalize is None:
+        _check_rows_as_given(data.row_norm().value, data.like)
     n_samples, n_features = data.shape
     sizes = resolve_sizes(
         architecture,
@@ -150,6 +154,20 @@ def drawn(estimator, data):
         estimator.initial_output == "zero",
         moments.weight / n_samples,
     )
+
+
+def _check_rows_as_given(norm, like):
+    """Error where rows that are not scaled leave the range of a network in a dtype."""
+    limits = np.finfo(to_host(like).dtype)
+    rounding = norm * float(limits.eps)
+    if rounding > _MOST_ROUNDING or 0 < norm * norm < float(limits.smallest_normal):
+        raise ValueError(
+            f"The rows X have a root mean square norm of {norm:.3g}, and with "
+            f"normalize=None a network takes them as given: in {limits.dtype} it cannot "
+            f"learn targets of size 1 from outputs that round to {rounding:.2g} and "
+            f"gradients that are squares of {norm:.3g}. Use normalize='bias', or divide X "
+            f"by {norm:.1g}."
+        )
 
 
 def _target_scaling(estimator, moments, like):
