@@ -432,12 +432,11 @@ def _warn_of_nothing_learned(estimator, result):
     first, last = result.losses[0], result.losses[-1]
     if not last > (1 - _LEAST_LEARNED) * first > 0:
         return
-    warnings.warn(
+    warn_user(
         f"Training stopped after {result.n_iter} steps by tol={estimator.tol:g}, with R2 = "
         f"{1 - last / first:.2g} on the training rows: almost nothing was learned. Columns "
         "far from mean 0, or of scales that differ by orders of magnitude, make all rows "
         "look alike: standardise them, for instance by StandardScaler. Otherwise lower "
         "tol, or y has little to do with X.",
         ConvergenceWarning,
-        stacklevel=5,
     )
