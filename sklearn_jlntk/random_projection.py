@@ -174,7 +174,8 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         X_new : array of shape (n_samples, n_components)
-            Dense, in the namespace and on the device of X; float32 stays float32.
+            Dense, in the namespace and on the device of X; float32 where X is, else
+            float64. Computed in the dtype of the rows in `fit`.
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_like", method="transform")
