@@ -13,6 +13,8 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 
+from sklearn_jlntk._backend.attributes import attribute_of
+
 __all__ = ["RowChunks"]
 
 # Bytes of rows that "auto" reads at a time. What is made of them is about as large, and
@@ -116,9 +118,7 @@ class RowChunks:
         X : array-like or RowChunks of shape (n_samples, n_features)
             An array where all rows make a single chunk.
         """
-        is_elsewhere = (
-            isinstance(X, np.memmap) or getattr(X, "chunks", None) is not None
-        )
+        is_elsewhere = isinstance(X, np.memmap) or attribute_of(X, "chunks") is not None
         if isinstance(X, cls) or not is_elsewhere or len(X.shape) != 2:
             return X
         chunks = cls(X)
@@ -294,7 +294,7 @@ def _slices(X, chunk_rows):
 
 def _own_stops(X):
     """Where the chunks of an array that has some end, the last one included."""
-    chunks = getattr(X, "chunks", None)
+    chunks = attribute_of(X, "chunks")
     if chunks is None:
         return []
     rows = chunks[0]

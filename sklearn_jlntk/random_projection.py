@@ -17,7 +17,6 @@ from sklearn.base import (
 )
 from sklearn.exceptions import DataDimensionalityWarning
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
-from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import array_namespace, device, is_array
@@ -25,6 +24,9 @@ from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
     StrOptions,
+    cast_results,
+    cast_rows,
+    check_rows,
     check_same_namespace,
     has_finite_sum,
     unchanged_on_error,
@@ -172,14 +174,16 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         X_new : array of shape (n_samples, n_components)
-            Dense, in the namespace and on the device of X; float32 stays float32.
+            Dense, in the namespace and on the device of X; float32 where X is, else
+            float64. Computed in the dtype of the rows in `fit`.
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_like", method="transform")
         # Reading all of X once more would cost as much as the transform.
         is_seen = shows_non_finite(self.projection_, X)
         X = validate_rows(self, X, reset=False, ensure_all_finite=not is_seen)
-        X_new = project_rows(self.projection_, X).T
+        rows = cast_rows(X, self._like.dtype)
+        X_new = cast_results(project_rows(self.projection_, rows).T, X)
         if is_seen and not has_finite_sum(X_new):
             validate_rows(self, X, reset=False)
         return X_new
@@ -209,17 +213,15 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_like", method="inverse_transform")
-        X = check_array(X)
+        X = check_rows(X, accept_sparse=False)
         if X.shape[1] != self.n_components_:
             raise ValueError(
                 f"X has {X.shape[1]} columns, but FJLT.inverse_transform takes the "
                 f"{self.n_components_} components that transform returns. Give it rows "
                 "of components."
             )
-        xp = array_namespace(X)
-        if X.dtype not in (xp.float32, xp.float64):
-            X = xp.astype(X, xp.float64)
-        return self.projection_.rmatmat(self._solve_gram(X.T)).T
+        solution = self._solve_gram(cast_rows(X, self._like.dtype).T)
+        return cast_results(self.projection_.rmatmat(solution).T, X)
 
     @property
     def components_(self):

@@ -53,7 +53,7 @@ def learning_rate(lambda_0, n_samples, *, delta=0.1, factorization="bc", constan
     >>> theory.learning_rate(0.25, 50)
     0.0001
     """
-    rate = constant * lambda_0 / n_samples**2
+    rate = constant * float(lambda_0) / float(n_samples) ** 2
     return rate * delta**4 / 2 if factorization == "abc" else rate
 
 
@@ -90,7 +90,8 @@ def width(lambda_0, n_samples, *, delta=0.1, factorization="bc", constant=1.0):
     if lambda_0 <= 0:
         return math.inf
     power = 7 if factorization == "abc" else 2
-    return constant * n_samples**6 / (lambda_0**4 * delta**power)
+    ratio = float(n_samples) ** 6 / float(lambda_0) ** 4
+    return constant * ratio / float(delta) ** power
 
 
 def radius(lambda_0, n_samples, *, delta=0.1, factorization="bc", constant=1.0):
@@ -117,10 +118,9 @@ def radius(lambda_0, n_samples, *, delta=0.1, factorization="bc", constant=1.0):
 
     Notes
     -----
-    If every row :math:`W_r` stays that close to its start, then
-    :math:`\lVert H - H(0) \rVert \le \lambda_0 / 4` and :math:`\lambda_{min}(H) \ge
-    \lambda_0 / 2`. Lemma 4.2 states :math:`\lambda_0 / 4` for the latter and proves
-    :math:`\lambda_0 / 2`. R is relative to :math:`\lVert C x \rVert`.
+    While every row :math:`W_r` is that close to its start, :math:`\lVert H - H(0) \rVert
+    \le \lambda_0 / 4` and :math:`\lambda_{min}(H) \ge \lambda_0 / 2`, which Lemma 4.2
+    proves and prints as a fourth. R is relative to :math:`\lVert C x \rVert`.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def radius(lambda_0, n_samples, *, delta=0.1, factorization="bc", constant=1.0):
     1e-05
     """
     power = 2 if factorization == "abc" else 1
-    return constant * delta**power * lambda_0 / n_samples**2
+    return constant * float(delta) ** power * float(lambda_0) / float(n_samples) ** 2
 
 
 def movement(lambda_0, n_samples, width, initial_residual):
@@ -166,7 +166,7 @@ def movement(lambda_0, n_samples, width, initial_residual):
     """
     if lambda_0 <= 0:
         return math.inf
-    return 4 * math.sqrt(n_samples / width) * initial_residual / lambda_0
+    return 4 * math.sqrt(float(n_samples) / float(width)) * initial_residual / lambda_0
 
 
 def contraction(learning_rate, lambda_0, n_steps):
@@ -262,8 +262,8 @@ def kernel_deviation(n_samples, width, *, delta=0.1, largest_product=1.0):
     >>> round(ratio, 12)
     2.0
     """
-    exponent = math.log(2 * n_samples**2 / delta)
-    return n_samples * largest_product * math.sqrt(exponent / (2 * width))
+    exponent = math.log(2 * float(n_samples) ** 2 / delta)
+    return float(n_samples) * largest_product * math.sqrt(exponent / (2 * float(width)))
 
 
 def n_components(n_samples, eps, *, delta=0.1, constant=1.0):
@@ -320,7 +320,7 @@ def effective_width(width, radius, *, delta=0.1, constant=1.0):
     >>> round(theory.effective_width(10**8, 1e-5))
     10000
     """
-    return constant * width * radius / delta
+    return float(constant) * float(width) * radius / delta
 
 
 def step_operations(
@@ -358,9 +358,8 @@ def step_operations(
 
     Notes
     -----
-    Two products of matrices, a multiplication and an addition for each of their terms,
-    and for ABC the transforms of A and its adjoint. The paper's :math:`O(n m \log k)`
-    leaves out the products with B. The :math:`O(n m)` comparisons are not counted.
+    Two matrix products, and for ABC the transforms of A and its adjoint; the paper's
+    :math:`O(n m \log k)` leaves out the products with B. Comparisons do not count.
 
     Examples
     --------
@@ -369,11 +368,11 @@ def step_operations(
     8388608000
     """
     if factorization == "dense":
-        return 4 * n_samples * width * n_inputs
+        return 4 * int(n_samples) * int(width) * int(n_inputs)
     if factorization == "bc":
-        return 4 * n_samples * width * n_components
-    transforms = 2 * width * (max(math.ceil(math.log2(effective_width)), 6) + 2)
-    return n_samples * (transforms + 4 * effective_width * n_components)
+        return 4 * int(n_samples) * int(width) * int(n_components)
+    transforms = 2 * int(width) * (max(math.ceil(math.log2(effective_width)), 6) + 2)
+    return int(n_samples) * (transforms + 4 * int(effective_width) * int(n_components))
 
 
 def setup_operations(n_samples, n_inputs, n_components):
@@ -400,7 +399,8 @@ def setup_operations(n_samples, n_inputs, n_components):
     >>> theory.setup_operations(1000, 784, 64)
     6272000
     """
-    return n_samples * n_inputs * (max(math.ceil(math.log2(n_components)), 6) + 2)
+    rounds = max(math.ceil(math.log2(n_components)), 6) + 2
+    return int(n_samples) * int(n_inputs) * rounds
 
 
 def generalization_bound(kernel, y):

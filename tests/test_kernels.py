@@ -219,7 +219,7 @@ def test_tile_size_makes_no_difference(tile, monkeypatch):
     X, Z = rng.normal(size=(20, 3)), rng.normal(size=(9, 3))
     expected = ntk_kernel(X, depth=2, train="all"), ntk_kernel(X, Z)
     monkeypatch.setattr("sklearn_jlntk.kernels._matrix._CACHE_TILE", tile)
-    monkeypatch.setattr("sklearn_jlntk.kernels._relu._GATHERED", 5)
+    monkeypatch.setattr("sklearn_jlntk.kernels._near_pairs._GATHERED", 5)
     assert_close(ntk_kernel(X, depth=2, train="all"), expected[0], rtol=1e-13)
     assert_close(ntk_kernel(X, Z), expected[1], rtol=1e-13, atol=1e-15)  # cancellation
 

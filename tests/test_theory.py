@@ -1,5 +1,6 @@
 """The theorems as numbers: against their proofs' steps, simulations and each other."""
 
+import inspect
 import math
 
 import numpy as np
@@ -160,3 +161,34 @@ def test_random_labels_are_more_complex_than_linear_ones():
     assert theory.generalization_bound(H, labels) < theory.generalization_bound(
         H, shuffled
     )
+
+
+@pytest.mark.parametrize("integer", [np.uint8, np.int16, np.int32, np.uint64])
+@pytest.mark.parametrize(
+    "function", sorted(set(theory.__all__) - {"generalization_bound"})
+)
+def test_numbers_of_numpy_do_not_overflow(function, integer):
+    sizes = {
+        "n_samples": 200,
+        "width": 250,
+        "n_inputs": 230,
+        "n_components": 100,
+        "effective_width": 120,
+        "n_steps": 90,
+    }
+    reals = {
+        "lambda_0": 0.0625,
+        "learning_rate": 0.5,
+        "eps": 0.25,
+        "radius": 0.25,
+        "initial_residual": 2.0,
+    }
+    call = getattr(theory, function)
+    names = set(inspect.signature(call).parameters)
+    sizes, reals = (
+        {k: v for k, v in numbers.items() if k in names} for numbers in (sizes, reals)
+    )
+    kinds = {"factorization": "abc"} if "factorization" in names else {}
+    given = {k: integer(v) for k, v in sizes.items()}
+    given.update((k, np.float32(v)) for k, v in reals.items())
+    assert call(**given, **kinds) == call(**sizes, **reals, **kinds)

@@ -4,6 +4,7 @@ The only file that imports private names of scikit-learn.
 """
 
 from contextlib import contextmanager
+from numbers import Real
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +21,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     assert_all_finite,
+    check_array,
     check_consistent_length,
     column_or_1d,
     validate_data,
@@ -28,16 +30,22 @@ from sklearn.utils.validation import (
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
     from_host,
+    is_array,
+    is_numpy_namespace,
     to_host,
 )
+from sklearn_jlntk._backend.attributes import attribute_of
+from sklearn_jlntk._backend.sparse_rows import canonical
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = [
     "Interval",
     "StrOptions",
+    "cast_results",
     "cast_rows",
     "check_labels",
+    "check_rows",
     "check_same_classes",
     "check_same_namespace",
     "check_two_classes",
@@ -86,7 +94,7 @@ def validate_rows(estimator, X, *, reset, ensure_all_finite=True):
         Finite, float32 where it was float32, else float64.
     """
     X = X[:] if isinstance(X, RowChunks) else X
-    return validate_data(
+    X = validate_data(
         estimator,
         X,
         accept_sparse="csr",
@@ -94,6 +102,22 @@ def validate_rows(estimator, X, *, reset, ensure_all_finite=True):
         ensure_all_finite=ensure_all_finite,
         reset=reset,
     )
+    return _canonical(X)
+
+
+def check_rows(X, *, dtype=None, accept_sparse="csr"):
+    """Checked rows as `validate_rows` gives them, of no estimator.
+
+    In a dtype, or None to keep float32 and make float64 of the others.
+    """
+    dtype = _float_dtypes(X) if dtype is None else dtype
+    X = check_array(X, accept_sparse=accept_sparse, dtype=dtype, input_name="X")
+    return _canonical(X)
+
+
+def _canonical(X):
+    """Rows with each entry once, if they are CSR, in an object of our own."""
+    return canonical(X) if sparse.issparse(X) else X
 
 
 def has_finite_sum(X):
@@ -172,7 +196,7 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
             reset=reset,
             **target_checks,
         )
-        rows = X
+        rows = X = _canonical(X)
     return X, y, _checked_weights(sample_weight, X, rows)
 
 
@@ -201,15 +225,26 @@ def _checked_weights(sample_weight, X, rows):
 
 def _read(y):
     """Targets or weights, read where they are kept in chunks."""
-    return y if getattr(y, "chunks", None) is None else np.asarray(y)
+    return y if attribute_of(y, "chunks") is None else np.asarray(y)
 
 
 def _move_to_rows(arrays, xp, device_):
-    """Arrays moved beside the rows; plain sequences and frames are left to the checks."""
-    return tuple(
-        move_to(array, xp=xp, device=device_) if hasattr(array, "dtype") else array
-        for array in arrays
-    )
+    """Arrays moved beside the rows.
+
+    Sequences and frames, too, except to NumPy, where the checks read them.
+    """
+    return tuple(_moved(array, xp, device_) for array in arrays)
+
+
+def _moved(array, xp, device_):
+    """An array, a sequence or a frame of numbers, moved beside the rows."""
+    if array is None or isinstance(array, Real) or sparse.issparse(array):
+        return array
+    if not is_array(array):
+        if is_numpy_namespace(xp):
+            return array
+        array = np.asarray(array, dtype=np.float64)
+    return move_to(array, xp=xp, device=device_)
 
 
 def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True):
@@ -316,12 +351,42 @@ def take_labels(classes, indices):
 
 
 def cast_rows(X, dtype):
-    """Rows, of an array or of CSR, in a dtype; the same object where they have it."""
+    """Rows, an array or CSR, in the dtype of a fit; the same object if they have it.
+
+    Raises a ValueError where numbers do not fit in it.
+    """
     if X.dtype == dtype:
         return X
-    return (
-        X.astype(dtype) if sparse.issparse(X) else array_namespace(X).astype(X, dtype)
-    )
+    if sparse.issparse(X):
+        numbers = cast_rows(X.data, dtype)
+        return type(X)((numbers, X.indices, X.indptr), shape=X.shape)
+    xp = array_namespace(X)
+    with np.errstate(over="ignore"):
+        rows = xp.astype(X, dtype)
+    if not _is_finite(rows) and _is_finite(X):
+        raise ValueError(
+            f"X has numbers that are too large for {_name(dtype)}, the dtype of the rows "
+            f"in fit; the largest is {float(xp.max(xp.abs(X))):.3g}. Fit on float64 rows, "
+            "or divide the rows of fit and these by a constant."
+        )
+    return rows
+
+
+def cast_results(results, X):
+    """Results in the dtype of the checked rows they are for."""
+    xp = array_namespace(results)
+    return xp.astype(results, getattr(xp, _name(X.dtype)), copy=False)
+
+
+def _name(dtype):
+    """Name of a dtype, the same in all namespaces."""
+    return getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
+
+
+def _is_finite(X):
+    """Whether all entries of an array are finite."""
+    xp = array_namespace(X)
+    return bool(xp.all(xp.isfinite(X)))
 
 
 def take_rows(X, indices):

@@ -259,7 +259,9 @@ class TargetMoments:
         weight = _host_weights(sample_weight, len(y))
         total = float(np.sum(weight))
         share = weight / total if total > 0 else weight
-        mean = share @ y
+        # From the first of them, so that the mean of equal targets is theirs exactly.
+        origin = np.sum(y[:1], axis=0)
+        mean = origin + share @ (y - origin)
         deviation = y - mean
         # Scaled by the largest first, so that no square over- or underflows.
         largest = np.max(np.abs(deviation), axis=0, initial=0.0)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
-from sklearn_jlntk._validation import RowNorm, TargetMoments, row_hashes
+from sklearn_jlntk._validation import RowNorm, TargetMoments, check_rows, row_hashes
 from sklearn_jlntk.neural_network._samples import positive_weights
 
 
@@ -96,12 +96,7 @@ def samples_of(X, column, place, start, binarizer):
 def _checked_rows(X, place, dtype):
     """Finite rows of a chunk; None keeps float32 and makes float64 of the others."""
     with _naming(place):
-        return check_array(
-            X,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32] if dtype is None else dtype,
-            input_name="X",
-        )
+        return check_rows(X, dtype=dtype)
 
 
 def _targets(y, binarizer):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from sklearn_jlntk._backend.attributes import attribute_of
 from sklearn_jlntk._validation import (
     validate_rows_and_labels,
     validate_rows_and_targets,
@@ -43,12 +44,13 @@ class Table(NamedTuple):
 
 def is_dask(array):
     """Whether this is a Dask array; a Dask data frame is an error."""
-    if hasattr(array, "to_dask_array"):
+    if attribute_of(array, "to_dask_array") is not None:
         raise ValueError(
             f"{type(array).__name__} is a Dask data frame; the estimators take Dask "
             "arrays. Convert it with to_dask_array(lengths=True)."
         )
-    return hasattr(array, "to_delayed") and hasattr(array, "chunks")
+    names = ("to_delayed", "chunks")
+    return all(attribute_of(array, name) is not None for name in names)
 
 
 def check_columns(X):

@@ -14,6 +14,8 @@ from sklearn_jlntk._validation import (
     Interval,
     RowNorm,
     StrOptions,
+    cast_results,
+    cast_rows,
     check_same_namespace,
     has_constant,
     row_hashes,
@@ -99,7 +101,7 @@ class KernelEstimator(BaseEstimator):
 
         X are the training rows that count, without repetition.
         """
-        self._kernel_ = ReluKernel(self.depth, float(self.bias), self.train)
+        self._kernel_ = ReluKernel(int(self.depth), float(self.bias), self.train)
         if self.factorization is None:
             return
         if self.factorization == "abc" and self._kernel_ != ReluKernel(1, 0.0, "first"):
@@ -124,7 +126,7 @@ class KernelEstimator(BaseEstimator):
             self._kernel_ = infinite_width_kernel(network)
 
     def _checked_columns(self, X, method, attribute):
-        """Columns of checked rows."""
+        """Columns of checked rows, and the function that results go through."""
         check_is_fitted(self, "X_fit_")
         if not hasattr(self, attribute):
             raise NotFittedError(
@@ -133,7 +135,9 @@ class KernelEstimator(BaseEstimator):
             )
         check_same_namespace(X, self, attribute="X_fit_", method=method)
         available_device(self.device, warn=True)
-        return self._columns(validate_rows(self, X, reset=False))
+        X = validate_rows(self, X, reset=False)
+        columns = self._columns(cast_rows(X, self.X_fit_.dtype))
+        return columns, lambda results: cast_results(self._as_fitted(results), X)
 
     def _columns(self, X):
         """Rows turned to columns as the kernel takes them, where to compute."""

@@ -45,8 +45,11 @@ def independent_centres(K, eps):
     """Factor T of the kernel (M, M) of some centres, and which they are, in its order.
 
     Left out are centres that are linear combinations of the others up to M eps: what
-    they could add is below rounding.
+    they could add is below rounding. Of centres of zeros alone, whose coefficients mean
+    nothing, one is kept.
     """
+    if not np.any(K):
+        return np.ones((1, 1)), np.zeros(1, dtype=np.intp)
     tol = K.shape[0] * eps * float(np.max(np.diag(K)))
     factor, pivots, rank, _ = lapack.dpstrf(K, tol=tol)
     return np.triu(factor[:rank, :rank]), pivots[:rank] - 1
@@ -58,6 +61,8 @@ def solve_on_centres(gram_product, right_side, T, sketch, alpha, *, tol, max_ite
     `gram_product` (M, p) -> (M, p) multiplies by K^T W K; `right_side` is (M, p), T is
     (M, M), and `sketch` (s, M), which is overwritten, is that of the weighted rows.
     """
+    if not np.any(right_side):
+        return Solution(np.zeros(right_side.shape), 0, 0.0, True)
     whitened = solve_triangular(T, sketch.T, trans="T", overwrite_b=True)
     gram = whitened @ whitened.T
     # The rounding keeps it positive definite where alpha is zero.

@@ -252,7 +252,8 @@ class NTKKernel(
             decomposition = decompose(*self._problem())
             if alphas is not None:
                 self._choose_alpha(decomposition, alphas, scatter, y)
-            dual = decomposition.dual(self.alpha_, self.time)
+            time = None if self.time is None else float(self.time)
+            dual = decomposition.dual(self.alpha_, time)
         self.dual_coef_ = self._as_fitted(dual if y.ndim == 2 else dual[:, 0])
 
     def _choose_alpha(self, decomposition, alphas, scatter, y):
@@ -286,12 +287,12 @@ class NTKKernel(
         -----
         The kernel between X and the training rows is not stored.
         """
-        x = self._checked_columns(X, "predict", "dual_coef_")
+        x, as_asked = self._checked_columns(X, "predict", "dual_coef_")
         dual = host_or_cuda(self.dual_coef_, available_device(self.device))
         xp = array_namespace(dual)
         columns = xp.reshape(dual, (dual.shape[0], -1))
         y = multiply(self._kernel_, columns, x, self._columns(self.X_fit_))
-        return self._as_fitted(y if dual.ndim == 2 else y[:, 0])
+        return as_asked(y if dual.ndim == 2 else y[:, 0])
 
     def staged_predict(self, X, times):
         """Predictions of gradient flow at several times.
@@ -313,7 +314,7 @@ class NTKKernel(
         All times together cost one eigenvalue decomposition and one pass over the
         kernel between X and the training rows.
         """
-        x = self._checked_columns(X, "staged_predict", "dual_coef_")
+        x, as_asked = self._checked_columns(X, "staged_predict", "dual_coef_")
         decomposition = decompose(*self._problem())
         duals = [decomposition.dual(self.alpha_, float(time)) for time in times]
         if not duals:
@@ -325,7 +326,7 @@ class NTKKernel(
         for start in range(0, columns.shape[1], n_outputs):
             at_time = y[:, start : start + n_outputs]
             single = self.dual_coef_.ndim == 1
-            yield self._as_fitted(at_time[:, 0] if single else at_time)
+            yield as_asked(at_time[:, 0] if single else at_time)
 
     def transform(self, X):
         """Kernel between rows and the training rows.
@@ -340,8 +341,8 @@ class NTKKernel(
         kernel : array of shape (n_samples, n_fitted)
             Between X and `X_fit_`, for steps of ``kernel="precomputed"`` further on.
         """
-        x = self._checked_columns(X, "transform", "X_fit_")
-        return self._as_fitted(assemble(self._kernel_, x, self._columns(self.X_fit_)))
+        x, as_asked = self._checked_columns(X, "transform", "X_fit_")
+        return as_asked(assemble(self._kernel_, x, self._columns(self.X_fit_)))
 
     @property
     def lambda_0_(self):

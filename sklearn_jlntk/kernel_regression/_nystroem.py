@@ -18,6 +18,8 @@ from sklearn_jlntk._backend.array_api import (
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
+    cast_results,
+    cast_rows,
     check_same_namespace,
     unchanged_on_error,
     validate_rows,
@@ -302,8 +304,9 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         X = validate_rows(self, X, reset=False)
         dual = host_or_cuda(self.dual_coef_, self.device)
         columns = array_namespace(dual).reshape(dual, (dual.shape[0], -1))
-        y = self._kernel_of(X).product(columns)
-        return self._as_fitted(y if dual.ndim == 2 else y[:, 0])
+        rows = cast_rows(X, self.centers_.dtype)
+        y = self._as_fitted(self._kernel_of(rows).product(columns))
+        return cast_results(y if dual.ndim == 2 else y[:, 0], X)
 
     def _kernel_of(self, X):
         """Kernel between rows and the centres."""

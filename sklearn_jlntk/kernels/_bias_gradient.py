@@ -51,6 +51,10 @@ class BiasGradient:
             tangent_slope = square_slope + tangent_slope / 2
         return square_slope if kernel.kind == "nngp" else tangent_slope
 
+    def root(self, norm):
+        """That of the kernel, of which the derivative is a share."""
+        return self.kernel.root(norm)
+
     def _first(self, s, c, rays_x, rays_y):
         """Products of the inputs times the open gates, and the derivative."""
         unit, slope = (c - s) / 2, 0.0

@@ -27,7 +27,7 @@ from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 from sklearn.metrics.pairwise import check_pairwise_arrays
 
 from sklearn_jlntk.kernels._bias_gradient import BiasGradient
-from sklearn_jlntk.kernels._matrix import as_columns, assemble
+from sklearn_jlntk.kernels._matrix import assemble, check_range, rows_as_columns
 from sklearn_jlntk.kernels._relu import ReluKernel
 
 __all__ = ["NTK", "nngp_kernel", "ntk_kernel"]
@@ -168,8 +168,7 @@ def _checked(depth, bias, kind):
 def _matrix(kernel, X, Y):
     """Matrix of what has tiles and a diagonal, between rows."""
     X, Y = check_pairwise_arrays(X, Y)
-    y = None if Y is X else as_columns(Y.T)
-    return assemble(kernel, as_columns(X.T), y)
+    return assemble(kernel, rows_as_columns(X), None if Y is X else rows_as_columns(Y))
 
 
 class NTK(Kernel):
@@ -277,7 +276,9 @@ class NTK(Kernel):
             The same as the diagonal of ``kernel(X)``.
         """
         X, _ = check_pairwise_arrays(X, None)
-        return self._kernel().diagonal(as_columns(X.T))
+        kernel, x = self._kernel(), rows_as_columns(X)
+        check_range(kernel, x)
+        return kernel.diagonal(x)
 
     def is_stationary(self):
         """Whether the kernel depends on differences of rows alone.

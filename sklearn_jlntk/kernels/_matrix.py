@@ -17,8 +17,17 @@ from sklearn_jlntk._backend.array_api import (
     numbers_at_once,
 )
 from sklearn_jlntk._backend.memory import smaller_when_full
+from sklearn_jlntk._backend.sparse_rows import canonical
 
-__all__ = ["Columns", "as_columns", "assemble", "multiply", "slices"]
+__all__ = [
+    "Columns",
+    "as_columns",
+    "assemble",
+    "check_range",
+    "multiply",
+    "rows_as_columns",
+    "slices",
+]
 
 # Sides of a tile. On a CPU, the eight or so arrays of a tile stay in cache, and each is
 # small enough that the allocator reuses its memory: at twice the side, deep kernels take
@@ -57,11 +66,16 @@ def as_columns(features):
     largest = xp.max(xp.abs(features), axis=0)
     scaled = features / _or_one(largest)
     norms = xp.linalg.vector_norm(scaled, axis=0)
-    return Columns(scaled / _or_one(norms), largest * norms)
+    return Columns(scaled / _or_one(norms), _product(largest, norms))
+
+
+def rows_as_columns(X):
+    """`Columns` of rows, an array or the CSR of a caller, which is left as it is."""
+    return as_columns((canonical(X) if sparse.issparse(X) else X).T)
 
 
 def _sparse_columns(features):
-    """`as_columns` for CSC."""
+    """`as_columns` for CSC in canonical format."""
     counts = np.diff(features.indptr)
     largest = abs(features).max(axis=0).toarray().reshape(-1)
     directions = features.copy()
@@ -69,7 +83,13 @@ def _sparse_columns(features):
     squares = directions.multiply(directions).sum(axis=0)
     norms = np.sqrt(np.asarray(squares, dtype=features.dtype).reshape(-1))
     directions.data /= np.repeat(_or_one(norms), counts)
-    return Columns(directions, largest * norms)
+    return Columns(directions, _product(largest, norms))
+
+
+def _product(largest, norms):
+    """Norms of the columns, infinite where they are beyond the dtype."""
+    with np.errstate(over="ignore"):
+        return largest * norms
 
 
 def _or_one(divisor):
@@ -85,7 +105,8 @@ def assemble(kernel, x, y=None):
     ----------
     kernel : object
         Has the methods ``tile(x, y, n_pairs)``, with the number of pairs of the whole
-        matrix, and ``diagonal(x)``.
+        matrix, ``diagonal(x)``, and ``root(norm)``, of the kernel of a column of that
+        norm with itself.
     x, y : Columns
         None for `y` is `x`; the matrix is then exactly symmetric, and its diagonal is
         what ``diagonal`` says.
@@ -94,7 +115,13 @@ def assemble(kernel, x, y=None):
     -------
     matrix : array of shape (n_x, n_y)
         In the namespace, on the device and of the dtype of the norms.
+
+    Raises
+    ------
+    ValueError
+        If the dtype cannot hold the kernel of these columns.
     """
+    check_range(kernel, x, y)
     xp = array_namespace(x.norms)
     shape = (len(x), len(x if y is None else y))
 
@@ -114,6 +141,7 @@ def multiply(kernel, V, x, y=None):
 
     None for `y` is `x`, of which each pair is then computed once.
     """
+    check_range(kernel, x, y)
     xp = array_namespace(V)
     shape = (len(x), V.shape[1])
 
@@ -126,6 +154,34 @@ def multiply(kernel, V, x, y=None):
         return product
 
     return _in_tiles(compute, x)
+
+
+def check_range(kernel, x, y=None):
+    """Errors where the dtype cannot hold the kernel of these columns."""
+    dtype = x.norms.dtype
+    limits = array_namespace(x.norms).finfo(dtype)
+    smallest, largest = float(limits.smallest_normal), float(limits.max)
+    if kernel.root(1.0) * kernel.root(1.0) < smallest:
+        raise ValueError(
+            f"The kernel of so many layers is 0 in {dtype}: without a bias each of them "
+            f"halves it. Use a depth of {int(-math.log2(smallest))} at the most, or "
+            "train='all' and a bias > 0, which is added at every layer."
+        )
+    norms = [_longest(columns) for columns in (x, x if y is None else y)]
+    if not math.prod(kernel.root(norm) for norm in norms) <= largest:
+        raise ValueError(
+            f"Rows of norms {norms[0]:.3g} and {norms[1]:.3g} have a kernel beyond "
+            f"{largest:.3g}, the largest number of {dtype}. Divide the rows by a constant, "
+            "for instance their root mean square norm as normalize='bias' does, or give "
+            "them in float64."
+        )
+
+
+def _longest(columns):
+    """The largest norm as a Python number, 0 without any column."""
+    return (
+        float(array_namespace(columns.norms).max(columns.norms)) if len(columns) else 0
+    )
 
 
 def _in_tiles(compute, x):

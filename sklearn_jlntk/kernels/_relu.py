@@ -12,27 +12,18 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-import numpy as np
-from scipy import sparse
-
 from sklearn_jlntk._backend.array_api import array_namespace
 from sklearn_jlntk._backend.jit import has_relu_layers, relu_layers
+from sklearn_jlntk.kernels._near_pairs import dense, near_pairs
 
 __all__ = ["ReluKernel", "cosine_and_angle", "one_minus_and_plus_cosine"]
-
-# Pairs with 1 - |cos| below this, by the bytes of a float, get their angle from the
-# difference of the unit columns. Elsewhere the cosine is off by a few roundings eps and
-# the first-layer kernel by eps / (2 pi sin(theta)), less than 4 eps in either dtype.
-_NEAR = {8: 1e-3, 4: 2e-2}
-# Numbers gathered at a time for these pairs.
-_GATHERED = 2**19
 
 
 def cosine_and_angle(x, y):
     r"""Cosines and :math:`\pi - \theta` of all pairs of two `Columns`, (n_x, n_y)."""
-    rho = _products(x.directions, y.directions)
+    rho = dense(x.directions.T @ y.directions)
     xp = array_namespace(rho)
-    near, s, c = _near_pairs(rho, x.directions, y.directions)
+    near, s, c = near_pairs(rho, x.directions, y.directions)
     if near is not None:
         rho[near] = xp.clip((c - s) / 2, min=-1.0, max=1.0)
     angle = xp.asin(rho)
@@ -44,52 +35,12 @@ def cosine_and_angle(x, y):
 
 def one_minus_and_plus_cosine(x, y):
     """Both numbers s and c of all pairs of two `Columns`, (n_x, n_y)."""
-    rho = _products(x.directions, y.directions)
+    rho = dense(x.directions.T @ y.directions)
     s, c = 1 - rho, 1 + rho
-    near, s_near, c_near = _near_pairs(rho, x.directions, y.directions)
+    near, s_near, c_near = near_pairs(rho, x.directions, y.directions)
     if near is not None:
         s[near], c[near] = s_near, c_near
     return s, c
-
-
-def _products(U, V):  # (l, n_x), (l, n_y) -> (n_x, n_y)
-    """Inner products of columns, dense."""
-    products = U.T @ V
-    return products.toarray() if sparse.issparse(products) else products
-
-
-def _near_pairs(rho, U, V):
-    """Mask of the nearly parallel pairs and their s and c in order; None without any.
-
-    From u - v and u + v, whose entries are exact where they are small.
-    """
-    xp = array_namespace(rho)
-    near = xp.abs(rho) > 1 - _NEAR[xp.finfo(rho.dtype).bits // 8]
-    if not bool(xp.any(near)):
-        return None, None, None
-    i, j = xp.nonzero(near)
-    n_pairs, step = i.shape[0], max(1, _GATHERED // U.shape[0])
-    chunks = []
-    for start in range(0, n_pairs, step):
-        chunk = slice(start, min(start + step, n_pairs))
-        u, v = _take(U, i[chunk]), _take(V, j[chunk])
-        chunks.append((_half_squares(u - v), _half_squares(u + v)))
-    s, c = (xp.concat(parts) for parts in zip(*chunks, strict=True))
-    return near, s, c
-
-
-def _take(U, indices):
-    """Columns of an array or CSC, repetition allowed."""
-    if sparse.issparse(U):
-        return U[:, indices]
-    return array_namespace(U).take(U, indices, axis=1)
-
-
-def _half_squares(V):  # (l, p) -> (p,)
-    """Half the squared norm of each column."""
-    if sparse.issparse(V):
-        return np.asarray(V.multiply(V).sum(axis=0)).reshape(-1) / 2
-    return array_namespace(V).sum(V * V, axis=0) / 2
 
 
 @dataclass(frozen=True)
@@ -134,17 +85,28 @@ class ReluKernel:
         """Kernel of each column with itself."""
         square = x.norms * x.norms
         if self.kind == "first":
-            return square / 2**self.depth
+            return square * 0.5**self.depth
         tangent = square = square + self.bias**2
         for _ in range(self.depth):
             square = square / 2 + self.bias**2
             tangent = square + tangent / 2
         return square if self.kind == "nngp" else tangent
 
+    def root(self, norm):  # float -> float
+        """Square root of the kernel of a column of that norm with itself."""
+        if self.kind == "first" or self.bias == 0:
+            n_terms = self.depth + 1 if self.kind == "all" else 1
+            return norm * (n_terms * 0.5**self.depth) ** 0.5
+        root = tangent = math.hypot(norm, self.bias)
+        for _ in range(self.depth):
+            root = math.hypot(root / 2**0.5, self.bias)
+            tangent = math.hypot(root, tangent / 2**0.5)
+        return root if self.kind == "nngp" else tangent
+
     def scales(self, x):
         """Factor of each column in front of the arithmetic of unit vectors."""
         if self.kind == "first":
-            return x.norms / 2 ** (self.depth / 2)
+            return x.norms * 0.5 ** (self.depth / 2)
         return self._norms(x)[-1]
 
     def rays(self, x):

@@ -1,6 +1,7 @@
 """Sizes of a factorised network, and its drawing with one random stream for each part."""
 
 import math
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -33,8 +34,12 @@ class Architecture(NamedTuple):
 
     @classmethod
     def of(cls, estimator):
-        """Architecture of an estimator's parameters."""
-        return cls(*(getattr(estimator, name) for name in cls._fields))
+        """Architecture that an estimator's parameters ask for.
+
+        Sizes as Python's integers: a product of NumPy's may overflow.
+        """
+        values = (getattr(estimator, name) for name in cls._fields)
+        return cls(*(int(v) if isinstance(v, Integral) else v for v in values))
 
 
 class Sizes(NamedTuple):

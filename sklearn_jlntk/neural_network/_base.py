@@ -178,8 +178,8 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         kernel : array of shape (n_samples, n_others)
-            Positive semi-definite when Y is None. With several outputs, the mean over
-            them of each one's kernel.
+            Positive semi-definite when Y is None, and in the dtype of the fit. With
+            several outputs, the mean over them of each one's kernel.
         """
         if at not in ("fitted", "init", "infinite"):
             raise ValueError(

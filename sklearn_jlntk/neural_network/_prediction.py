@@ -8,7 +8,7 @@ from sklearn.utils import gen_even_slices
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
-from sklearn_jlntk._validation import check_same_namespace, validate_rows
+from sklearn_jlntk._validation import cast_results, check_same_namespace, validate_rows
 from sklearn_jlntk.neural_network._base import as_fit_computes
 from sklearn_jlntk.neural_network._reading import one_ahead
 from sklearn_jlntk.out_of_core import RowChunks
@@ -48,12 +48,10 @@ def predicted_targets(estimator, X, method):
         return to_host(outputs) if estimator.device else outputs
 
     chunks = [outputs_of(X[rows, :]) for rows in _row_slices(estimator, X)]
-    xp = array_namespace(*chunks)
-    outputs = xp.concat(chunks, axis=0)
+    outputs = array_namespace(*chunks).concat(chunks, axis=0)
     if not target_scaling.is_resolved_by(X.dtype):
         return outputs
-    name = str(X.dtype).rpartition(".")[2]
-    return xp.astype(outputs, getattr(xp, name), copy=False)
+    return cast_results(outputs, X)
 
 
 def _row_slices(estimator, X):

@@ -36,6 +36,8 @@ from sklearn_jlntk.neural_network._theorem_rate import rate_of_theorem, warn_of_
 # Steps whose losses are read together where reading waits, and numbers that their
 # weights may take up: where these are many, a step is long and a read is nothing.
 _AHEAD, _NUMBERS_AHEAD = 16, 2**24
+# Rounding of a network's outputs that leaves something of targets of size 1.
+_MOST_ROUNDING = 0.1
 # Parameters that a warm start cannot change: the network was drawn and trained with them.
 _KEPT = (*Architecture._fields, "initial_output", "fit_intercept")
 _COUNTED = ("width", "n_components", "effective_width")
@@ -118,6 +120,8 @@ def drawn(estimator, data):
     row_scaling = RowScaling(architecture.normalize, 1.0)
     if row_scaling.has_constant:
         row_scaling = data.row_norm().scaling(architecture.normalize)
+    elif architecture.normalize is None:
+        _check_rows_as_given(data.row_norm().value, data.like)
     n_samples, n_features = data.shape
     sizes = resolve_sizes(
         architecture,
@@ -146,6 +150,20 @@ def drawn(estimator, data):
         estimator.initial_output == "zero",
         moments.weight / n_samples,
     )
+
+
+def _check_rows_as_given(norm, like):
+    """Error where rows that are not scaled leave the range of a network in a dtype."""
+    limits = np.finfo(to_host(like).dtype)
+    rounding = norm * float(limits.eps)
+    if rounding > _MOST_ROUNDING or 0 < norm * norm < float(limits.smallest_normal):
+        raise ValueError(
+            f"The rows X have a root mean square norm of {norm:.3g}, and with "
+            f"normalize=None a network takes them as given: in {limits.dtype} it cannot "
+            f"learn targets of size 1 from outputs that round to {rounding:.2g} and "
+            f"gradients that are squares of {norm:.3g}. Use normalize='bias', or divide X "
+            f"by {norm:.1g}."
+        )
 
 
 def _target_scaling(estimator, moments, like):

@@ -286,3 +286,18 @@ class FirstLayerKernel:
             Squared norm times f(1).
         """
         return x.norms * x.norms * self.gate_products.at_one
+
+    def root(self, norm):
+        """Square root of the kernel of an input with itself.
+
+        Parameters
+        ----------
+        norm : float
+            Norm of the projected input.
+
+        Returns
+        -------
+        root : float
+            Norm times the root of f(1).
+        """
+        return norm * float(self.gate_products.at_one) ** 0.5

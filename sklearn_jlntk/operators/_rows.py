@@ -11,6 +11,7 @@ from sklearn_jlntk._backend.array_api import (
 )
 from sklearn_jlntk._backend.memory import smaller_when_full
 from sklearn_jlntk._backend.slices import batches
+from sklearn_jlntk._backend.sparse_rows import canonical
 from sklearn_jlntk.operators._block_hadamard import BlockHadamard
 
 # Rows of a chunk where rows are long: so few that the Walsh-Hadamard transform keeps them
@@ -55,6 +56,7 @@ def project_rows(operator, X):
             f"operator of shape {operator.shape}; it takes rows, an array of shape "
             f"(n_samples, {n_in})."
         )
+    X = canonical(X) if sparse.issparse(X) else X
     if isinstance(operator, BlockHadamard):
         for compiled in (jit, cuda):
             if compiled.has_row_sketch(X, operator.block_signs):

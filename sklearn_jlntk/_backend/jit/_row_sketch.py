@@ -165,8 +165,6 @@ def sketch_rows(X, input_signs, block_signs, positions):
     scale = dtype.type(len(positions) ** -0.5)
     sketch = length, places, signs, radices, lanes, scale
     images = np.empty((n_samples, len(positions)), dtype)
-    if sparse.issparse(X) and not X.has_sorted_indices:
-        X = X.sorted_indices()
 
     def work(start, stop):
         if sparse.issparse(X):

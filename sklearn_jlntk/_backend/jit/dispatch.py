@@ -64,9 +64,10 @@ def has_hadamard_relu(features, block_signs, n_neurons):
 
 def has_row_sketch(X, block_signs):
     """Whether `sketch_rows` applies to these rows, dense or CSR."""
-    numbers = X.data if sparse.issparse(X) else X
+    is_sparse = sparse.issparse(X)
+    numbers = X.data if is_sparse else X
     return (
-        getattr(X, "format", "csr") == "csr"
+        (not is_sparse or X.format == "csr")
         and _is_compilable(numbers)
         and _has_length_compiled_for(block_signs)
         and numbers.size >= _FEWEST_NUMBERS

@@ -1,0 +1,66 @@
+"""Every estimator, small, and all that it answers: for tests of the whole family."""
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+
+from sklearn_jlntk import (
+    FJLT,
+    JLFactorizedNTKClassifier,
+    JLFactorizedNTKRegressor,
+    NTKKernel,
+    NystroemNTKKernel,
+)
+
+NETWORK = {"width": 64, "max_iter": 5, "tol": None, "random_state": 0}
+NYSTROEM = {"n_centers": 12, "random_state": 0, "tol": 1e-5}
+
+# One for each way through the code that rows or numbers may take.
+ESTIMATORS = {
+    "exact": NTKKernel(),
+    "exact, several alpha": NTKKernel(alpha=[0.1, 1.0], normalize="bias-unit"),
+    "exact, deep": NTKKernel(depth=2, train="all", bias=0.3, normalize="unit"),
+    "exact, in time": NTKKernel(time=3.0, normalize=None),
+    "exact, BC": NTKKernel(factorization="bc", n_components=4, random_state=0),
+    "exact, ABC": NTKKernel(
+        factorization="abc", width=64, effective_width=16, random_state=0
+    ),
+    "Nystroem": NystroemNTKKernel(**NYSTROEM),
+    "Nystroem, unit": NystroemNTKKernel(normalize="unit", **NYSTROEM),
+    "Nystroem, as given": NystroemNTKKernel(normalize=None, **NYSTROEM),
+    "BC": JLFactorizedNTKRegressor(alpha=0.1, **NETWORK),
+    "ABC": JLFactorizedNTKRegressor(
+        factorization="abc", effective_width=16, normalize="unit", **NETWORK
+    ),
+    "dense": JLFactorizedNTKRegressor(
+        factorization="dense", normalize=None, learning_rate=1e-4, **NETWORK
+    ),
+    "classifier": JLFactorizedNTKClassifier(normalize="bias-unit", **NETWORK),
+    **{
+        f"FJLT, {method}": FJLT(3, method=method, random_state=0)
+        for method in ("block-hadamard", "srht", "gaussian", "sparse", "countsketch")
+    },
+}
+
+
+def fitted(estimator, X, y, sample_weight=None):
+    """Clone that is fitted; labels of a classifier are the signs of y."""
+    estimator = clone(estimator)
+    if isinstance(estimator, FJLT):
+        return estimator.fit(X)
+    y = np.where(y > 0, 1, 0) if is_classifier(estimator) else y
+    return estimator.fit(X, y, sample_weight=sample_weight)
+
+
+def answers(estimator, X):
+    """What a fitted estimator answers to rows, by the name of the method."""
+    found = {}
+    for method in ("predict", "decision_function", "transform"):
+        if hasattr(estimator, method) and not (
+            is_classifier(estimator) and method == "predict"
+        ):
+            found[method] = getattr(estimator, method)(X)
+    if "transform" in found and isinstance(estimator, FJLT):
+        found["inverse_transform"] = estimator.inverse_transform(found["transform"])
+    if hasattr(estimator, "staged_predict") and estimator.time is None:
+        _, found["staged_predict"] = estimator.staged_predict(X, [0.5, 2.0])
+    return found

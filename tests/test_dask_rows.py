@@ -1,0 +1,152 @@
+"""Rows on a cluster as callers have them: sparse, in frames, of any dtype and size."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from assertions import assert_close
+from family import NETWORK
+from scipy import sparse
+from test_sparse_rows import GIVEN, canonical_rows, messy
+
+from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
+from sklearn_jlntk.dask import (
+    DaskJLFactorizedNTKClassifier,
+    DaskJLFactorizedNTKRegressor,
+)
+from sklearn_jlntk.dask.kernels import ntk_kernel
+from sklearn_jlntk.kernels import ntk_kernel as local_ntk_kernel
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+PAIRS = {
+    "regressor": (DaskJLFactorizedNTKRegressor, JLFactorizedNTKRegressor),
+    "classifier": (DaskJLFactorizedNTKClassifier, JLFactorizedNTKClassifier),
+}
+DTYPES = ["float32", "float64", "int64"]
+X = np.rint(2 * np.random.default_rng(0).normal(size=(30, 8)))
+Y = np.random.default_rng(1).normal(size=30)
+
+
+@pytest.fixture(scope="module")
+def da():
+    """Dask arrays."""
+    pytest.importorskip("distributed")
+    return pytest.importorskip("dask.array")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def client(da):
+    """Client of a worker in this process, which sees the arrays of the caller."""
+    from distributed import Client, LocalCluster
+
+    options = {"processes": False, "dashboard_address": None}
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, **options)
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+def targets(name):
+    """Targets or labels."""
+    return Y if name == "regressor" else np.where(Y > 0, 1, 0)
+
+
+def both(name, rows, **params):
+    """Fits on a cluster and on one machine, of the same network."""
+    params = {**NETWORK, **params}
+    return tuple(make(**params).fit(rows, targets(name)) for make in PAIRS[name])
+
+
+def answer(model, rows):
+    """Real numbers that a fitted model answers, computed."""
+    method = getattr(model, "decision_function", model.predict)
+    return np.asarray(method(rows))
+
+
+@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("name", PAIRS)
+def test_sparse_rows_are_taken_and_left(name, given):
+    rows = GIVEN[given]
+    before = dict(vars(rows))
+    copies = {k: v.copy() for k, v in before.items() if isinstance(v, np.ndarray)}
+    on_cluster, local = both(name, rows, normalize="unit")
+    assert_close(on_cluster.weights_, local.weights_, rtol=1e-9, atol=1e-12)
+    assert_close(answer(on_cluster, rows), answer(local, rows), rtol=1e-9, atol=1e-12)
+    after = vars(rows)
+    assert after.keys() == before.keys()
+    assert all(after[k] is before[k] for k in before)
+    for k, copy in copies.items():
+        np.testing.assert_array_equal(before[k], copy)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_sparse_chunks_are_taken_and_left(name, da):
+    chunks = [messy(writeable=False), canonical_rows(sparse.csr_matrix)]
+    lazy = da.concatenate(
+        [
+            da.from_array(chunk, chunks=chunk.shape, asarray=False, name=False)
+            for chunk in chunks
+        ]
+    )
+    y = np.tile(targets(name), 2)
+    rows = sparse.vstack(chunks, format="csr").toarray()
+    on_cluster, local = PAIRS[name]
+    on_cluster = on_cluster(**NETWORK).fit(lazy, y)
+    local = local(**NETWORK).fit(rows, y)
+    assert_close(on_cluster.weights_, local.weights_, rtol=1e-9, atol=1e-12)
+    assert_close(answer(on_cluster, lazy), answer(local, rows), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+@pytest.mark.parametrize("column", ["chunks", "to_dask_array"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_names_of_columns_mean_nothing(name, column, frame):
+    columns = dict(zip([column, *"abcdefg"], X.T, strict=True))
+    rows = pytest.importorskip(frame).DataFrame(columns)
+    on_cluster, local = both(name, rows)
+    assert_close(answer(on_cluster, rows), answer(local, rows), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("of_predict", DTYPES)
+@pytest.mark.parametrize("of_fit", DTYPES)
+@pytest.mark.parametrize("container", ["CSR", "lazy"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_fit_and_answer_have_the_dtype_of_their_rows(
+    name, container, of_fit, of_predict, da
+):
+    kept = {"int64": "float64"}
+    lazily = partial(da.from_array, chunks=(20, 8))
+    as_given = lazily if container == "lazy" else sparse.csr_array
+    make, _ = PAIRS[name]
+    model = make(**NETWORK, alpha=np.float64(0.5)).fit(
+        as_given(X.astype(of_fit)), targets(name)
+    )
+    assert model.weights_.dtype == kept.get(of_fit, of_fit)
+    rows = as_given(X.astype(of_predict))
+    method = getattr(model, "decision_function", model.predict)
+    found = method(rows)
+    assert found.dtype == kept.get(of_predict, of_predict)
+    assert np.asarray(found).dtype == found.dtype
+
+
+@pytest.mark.parametrize("dtype, scale", [("float32", 1e20), ("float64", 1e-150)])
+@pytest.mark.parametrize("name", PAIRS)
+def test_scaled_rows_of_any_size_give_the_same_fit(name, dtype, scale, da):
+    make, _ = PAIRS[name]
+    found = []
+    for s in (1.0, scale):
+        rows = da.from_array((X * s).astype(dtype), chunks=(20, 8))
+        found.append(answer(make(**NETWORK).fit(rows, targets(name)), rows))
+    assert_close(*found, rtol=1e-3, atol=1e-3)
+
+
+def test_kernels_of_numbers_of_numpy_and_of_rows_too_large(da):
+    rows = da.from_array(X.astype("float32"), chunks=(20, 8))
+    options = {"depth": np.uint8(3), "train": "all", "bias": np.float64(0.5)}
+    K = ntk_kernel(rows, **options)
+    assert K.dtype == K.compute().dtype == "float32"
+    assert_close(K.compute(), local_ntk_kernel(X.astype("float32"), **options))
+    with pytest.raises(ValueError, match="so many layers is 0 in float64"):
+        ntk_kernel(rows, depth=2000)
+    with pytest.raises(ValueError, match="have a kernel beyond"):
+        ntk_kernel(rows * np.float32(1e20)).compute()
