@@ -49,6 +49,7 @@ BENCHMARKS = {
     "kernels": "kernels.matrices",
     "other-kernels": "kernels.packages",
     "tangent-kernels": "kernels.tangent",
+    "eigenvalues": "kernels.eigenvalues",
     "large-kernels": "large_data.kernel_regression",
     "preconditioners": "large_data.preconditioners",
     "out-of-core": "large_data.out_of_core",
@@ -64,7 +65,7 @@ BENCHMARKS = {
     "full-runs": "reproduction.full_runs",
 }
 # Those that run on one thread unless told otherwise; the others take all cores.
-ONE_THREAD = {"kernels", "fingerprints", "full-runs"}
+ONE_THREAD = {"kernels", "eigenvalues", "fingerprints", "full-runs"}
 
 
 def main(arguments=None):

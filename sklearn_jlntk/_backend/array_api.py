@@ -92,9 +92,9 @@ _KEPT_NAMESPACES = {
 
 
 def to_kept(x):
-    """Values of an array as NumPy has them, its library and its device as texts.
+    """NumPy array of the values of an array, and its library and device as texts.
 
-    Both are None for a NumPy array. Values keep the order that they have in memory.
+    Both texts are None for a NumPy array. Values keep their order in memory.
     """
     if isinstance(x, np.ndarray):
         return x, None, None
@@ -110,7 +110,7 @@ def to_kept(x):
 
 
 def from_kept(values, library, device_):
-    """Array of what `to_kept` has given, in its library and on its device."""
+    """Array from the values, library and device that `to_kept` has given."""
     if library is None:
         return values
     try:
@@ -134,9 +134,9 @@ def prototype(like):
 
 
 def array_place(x):
-    """Namespace, device and dtype of an array, to be the key of a cache.
+    """Namespace, device and dtype of an array, as the key of a cache.
 
-    As texts where they cannot be hashed; CuPy's devices cannot.
+    They are texts where they cannot be hashed, as the devices of CuPy.
     """
     place = array_namespace(x), device(x), x.dtype
     try:

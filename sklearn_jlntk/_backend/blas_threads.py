@@ -1,9 +1,9 @@
-"""Number of BLAS threads, and the limit of one thread that calls at the same time share.
+"""Number of BLAS threads, and a limit of one thread that concurrent calls share.
 
-Most BLAS libraries have one number of threads for the whole process. A limit that each
-call took and gave back on its own would be given back in the wrong order where two calls
-overlap, and the number would stay at one: the later call would have found the limit of
-the earlier one, and taken it for the user's number.
+Most BLAS libraries have one number of threads for the whole process. If each call set the
+limit and restored the number by itself, two calls that overlap would leave the number at
+one: the later call would find the limit of the earlier one, take it for the user's number,
+and restore it last.
 """
 
 import os
@@ -21,25 +21,22 @@ _lock = threading.RLock()
 
 @cache
 def _libraries():
-    """BLAS libraries of this process; finding them takes a while."""
+    """BLAS libraries of this process, cached as finding them takes a while."""
     found = ThreadpoolController().select(user_api="blas").lib_controllers
     return [library for library in found if library.num_threads is not None]
 
 
 def _is_per_thread(library):
-    """Whether a number of threads set in one thread is seen by that thread alone.
+    """Whether a number of threads set in one thread holds for that thread alone.
 
-    So threadpoolctl sets it from 3.8 on where OpenBLAS has the threads of OpenMP.
+    This is so with threadpoolctl from 3.8 on where OpenBLAS uses the threads of OpenMP.
     """
     layer = getattr(library, "threading_layer", None)
     return layer == "openmp" and hasattr(library, "_real_set_num_threads")
 
 
 class _Limit:
-    """One thread for each of some libraries, from its first user to its last.
-
-    Guarded by the lock.
-    """
+    """Limit of one thread for some libraries, while it has users; guarded by the lock."""
 
     def __init__(self, libraries):
         self.libraries = libraries
@@ -47,18 +44,18 @@ class _Limit:
         self._before = None
 
     def counts(self):
-        """Threads that each library would take if the limit had no users."""
+        """Threads of each library if the limit had no users."""
         return self._counts(self._now())
 
     def take(self):
-        """Be one more user."""
+        """Add a user."""
         now = self._now()
         self._before = self._counts(now)
         self.n_users += 1
         self._change(now, [1] * len(now))
 
     def give_back(self):
-        """Be a user no longer; the last one brings the numbers back."""
+        """Remove a user; with the last one, the numbers are restored."""
         now = self._now()
         counts = self._counts(now)
         self.n_users -= 1
@@ -66,7 +63,7 @@ class _Limit:
             self._change(now, counts)
 
     def keep_users(self, n_users):
-        """Forget all users but so many."""
+        """Remove all users but `n_users`."""
         if self.n_users > n_users:
             self.n_users = n_users + 1
             self.give_back()
@@ -75,10 +72,10 @@ class _Limit:
         return [library.num_threads for library in self.libraries]
 
     def _counts(self, now):
-        """`counts`, where each library takes so many threads now.
+        """`counts`, from the present numbers of threads.
 
-        If that is another number than one in spite of the limit, somebody else has set it
-        meanwhile, and it is what counts.
+        A number other than one, in spite of the limit, has been set by other code in the
+        meantime, and is kept.
         """
         if self.n_users == 0:
             return now
@@ -93,17 +90,17 @@ class _Limit:
 
 
 def _set_num_threads(library, count):
-    """Set the number of threads of a library, from whichever thread.
+    """Set the number of threads of a library, from any thread.
 
-    The public method of threadpoolctl 3.8 does nothing in a thread while another one has
-    set a limit; here the last user may well be another thread than the first.
+    The public method of threadpoolctl 3.8 does nothing in a thread while another thread has
+    set a limit; here the last user may be in another thread than the first.
     """
     getattr(library, "_real_set_num_threads", library.set_num_threads)(count)
 
 
 @cache
 def _of_process():
-    """Limit of the libraries that have one number for the process; under the lock."""
+    """Limit of the libraries that have one number for the process."""
     return _Limit([lib for lib in _libraries() if not _is_per_thread(lib)])
 
 
@@ -111,9 +108,9 @@ _here = threading.local()
 
 
 def _of_thread():
-    """Limit of the libraries that have a number for each thread, as seen in this one.
+    """Limit of the libraries that have a number for each thread, in this thread.
 
-    Its users are the calls of this thread, whether there are such libraries or not.
+    Its users are the calls of this thread, even where no library is of this kind.
     """
     if not hasattr(_here, "limit"):
         _here.limit = _Limit([lib for lib in _libraries() if _is_per_thread(lib)])
@@ -122,11 +119,11 @@ def _of_thread():
 
 @contextmanager
 def one_blas_thread():
-    """Context in which BLAS takes one thread, here and in the process.
+    """Context in which BLAS takes one thread, in this thread and in the process.
 
-    It may be entered again inside and by other threads meanwhile. When the last of them
-    has left it, every library has the number of threads that it had when the first one
-    entered, or what others than these have set since.
+    It may be nested, and entered by several threads at a time. When the last one has left
+    it, every library has the number of threads that it had when the first one entered, or
+    a number that other code has set since.
     """
     with _lock:
         limits = _of_process(), _of_thread()
@@ -141,11 +138,11 @@ def one_blas_thread():
 
 
 def n_blas_threads():
-    """Threads that BLAS may take here, None where no library says.
+    """Threads that BLAS may take in this thread; None where no library has a number.
 
-    Workers of joblib lower them, so that nested parallel loops share the cores. The limit
-    of `one_blas_thread` is seen from inside only: what another thread does meanwhile
-    changes neither the number of threads of a call nor how its sums are split.
+    Workers of joblib lower the number, so that nested parallel loops share the cores. The
+    limit of `one_blas_thread` counts only in threads that have entered it: calls in other
+    threads change neither the number of threads of a call nor how its sums are split.
     """
     with _lock:
         limits = _of_process(), _of_thread()
@@ -155,7 +152,7 @@ def n_blas_threads():
 
 
 def _keep_own_users():
-    """In a fork, whose other threads are gone, leave the limit to this thread's calls."""
+    """In a forked process, which has no other threads, keep this thread's users alone."""
     if _of_process.cache_info().currsize:
         _of_process().keep_users(_of_thread().n_users)
     _lock.release()

@@ -1,4 +1,4 @@
-"""Threads over independent pieces of work, with one BLAS thread in each."""
+"""Threads for independent pieces of work, with one BLAS thread in each."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -18,35 +18,44 @@ __all__ = [
     "thread_team",
 ]
 
-# Numbers worked on from which threads gain more than it takes to start them.
+# Numbers to work on from which threads gain more time than they take to start.
 _LEAST_FOR_THREADS = 2**20
 
 
 @cache
 def _executor(n_threads):
-    """Threads that stay, since to start them takes as long as a small step."""
+    """Pool of threads that stay, as starting them takes as long as a small step."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="sklearn_jlntk")
 
 
 if hasattr(os, "register_at_fork"):
-    # A fork has none of the threads; it starts its own.
+    # A forked process has none of the threads, and starts its own.
     os.register_at_fork(after_in_child=_executor.cache_clear)
 
 
 @contextmanager
 def thread_team(n_threads):
-    """Function that maps work over items on so many threads, this one among them.
+    """Context with a function ``map_items(work, items)`` on some threads.
 
-    For as long as the statement lasts, BLAS keeps to one thread in each: those that it
-    starts of its own spin for a while after every product, on the cores of these. NumPy
-    lets threads run side by side.
+    Within it BLAS takes one thread in each of them. Its own threads would spin for a while
+    after every product, on the cores of these. NumPy releases the GIL in products.
+
+    Parameters
+    ----------
+    n_threads : int
+        Number of threads, with the present one.
+
+    Yields
+    ------
+    map_items : callable
+        Gives the results of ``work(item)`` in the order of the items.
     """
     with one_blas_thread():
         yield partial(_map, n_threads)
 
 
 def _map(n_threads, work, items):
-    """Results of `work(item)` in order; whoever is free takes the next item."""
+    """Results of `work(item)` in order; a thread that is free takes the next item."""
     n_others = min(n_threads, len(items)) - 1
     if n_others < 1:
         return [work(item) for item in items]
@@ -67,8 +76,8 @@ def _map(n_threads, work, items):
     try:
         take_turns()
     finally:
-        # Those that have not begun are not needed: whoever else uses the threads may
-        # keep them for long, or wait for this very call.
+        # Tasks that have not begun are cancelled: the pool may be busy with other calls
+        # for long, or with one that waits for this call.
         waited_for = [other for other in others if not other.cancel()]
         wait(waited_for)
     for other in waited_for:
@@ -77,21 +86,21 @@ def _map(n_threads, work, items):
 
 
 def map_on_threads(work, items, *, n_threads):
-    """Results of `work(item)` in order, on so many threads."""
+    """Results of `work(item)` in order, on `n_threads` threads."""
     with thread_team(n_threads) as map_items:
         return map_items(work, items)
 
 
 def n_threads_for(n_numbers):
-    """Threads that work on so many numbers gains from."""
+    """Number of threads for work on `n_numbers` numbers; one where these are few."""
     return (n_blas_threads() or 1) if n_numbers >= _LEAST_FOR_THREADS else 1
 
 
 def map_blocks(work, blocks, Y, width):
-    """Results of `work(block)` for blocks of `width` rows on the columns Y, in order.
+    """Results of `work(block)` for blocks of `width` rows at the columns Y, in order.
 
-    NumPy works on them side by side, one BLAS thread each: products of a block are too
-    small to be worth more. Other libraries keep their own counsel.
+    With NumPy the blocks are computed in parallel, each with one BLAS thread, as the
+    products of a block are too small for more. Other libraries manage their own threads.
     """
     if not is_numpy_array(Y):
         return [work(block) for block in blocks]
@@ -102,8 +111,8 @@ def map_blocks(work, blocks, Y, width):
 def map_shares(work, n_samples, like):
     """Results of `work(columns)` for equal shares of many samples, one on each thread.
 
-    Threads that work on samples of their own meet once; those that share the neurons of a
-    network meet for every tile of samples, which costs the more the narrower it is.
+    Threads with samples of their own wait for each other once. Threads that share the
+    neurons of a network wait at every tile of samples, which costs more the narrower it is.
     """
     n_threads = (n_blas_threads() or 1) if is_numpy_array(like) else 1
     shares = even_slices(n_samples, n_threads)

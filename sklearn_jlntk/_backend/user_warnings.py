@@ -1,16 +1,16 @@
-"""Warnings that point at the line of the user, however deep the call that finds a cause."""
+"""Warnings that point at the line of the user, whatever the depth of the call."""
 
 import sys
 import warnings
 
 __all__ = ["warn_user"]
 
-# Packages that stand between a user's line and the cause of a warning.
+# Packages whose frames may be between a user's line and the cause of a warning.
 _BETWEEN = {__name__.partition(".")[0], "sklearn", "joblib"}
 
 
 def warn_user(message, category=UserWarning):
-    """Warn at the innermost line outside this package and those that call it."""
+    """Warn at the innermost line that is outside the packages of `_BETWEEN`."""
     frame = _user_frame(sys._getframe(1))
     names = frame.f_globals
     warnings.warn_explicit(
@@ -24,7 +24,7 @@ def warn_user(message, category=UserWarning):
 
 
 def _user_frame(frame):
-    """Innermost frame of other packages, the outermost of all where there is none."""
+    """Innermost frame of other packages; the outermost frame where there is none."""
     while _is_between(frame) and frame.f_back is not None:
         frame = frame.f_back
     return frame

@@ -10,6 +10,7 @@ from sklearn_jlntk._backend.array_api import (
     is_numpy_array,
     numbers_at_once,
 )
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.ntk import empirical_ntk, infinite_width_ntk
 from sklearn_jlntk.ntk._eigenvalues import spectral_norm
 from sklearn_jlntk.operators import Identity
@@ -166,9 +167,7 @@ class KernelDrift:
     def _slices(self, length, n_beside, fewest=1):
         """Slices of a length that are taken together, with so many numbers at each."""
         n_numbers = numbers_at_once(self.initial_weights, _AT_ONCE)
-        step = max(fewest, n_numbers // n_beside)
-        for start in range(0, length, step):
-            yield slice(start, min(start + step, length))
+        return batches(length, max(fewest, n_numbers // n_beside))
 
     def _rounding(self, largest):
         """Eigenvalues below this are zero, for all that the dtype can tell."""

@@ -1,8 +1,8 @@
-"""Compiled functions kept on disk, where a damaged or full disk costs time and no more.
+"""Compiled functions cached on disk, such that a damaged or full disk costs only time.
 
-numba lets every error of its files through, so that a file cut short by a crash, or a disk
-without room, would end a fit. Its files have no checksum either, and machine code with a
-bit flipped ends the process or computes something else.
+numba passes on every error of its cache files, so that a file truncated by a crash, or a
+full disk, would end a fit. Its files have no checksum either, and machine code with a
+flipped bit ends the process or computes something else.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from numba.core.sigutils import normalize_signature
 
 
 class _Checked(CompileResultCacheImpl):
-    """What numba keeps of a compiled function, with its checksum."""
+    """The data that numba caches of a compiled function, with a checksum."""
 
     def reduce(self, cres):
         """Checksum and bytes of a compiled function."""
@@ -22,7 +22,7 @@ class _Checked(CompileResultCacheImpl):
         return _digest(data), data
 
     def rebuild(self, target_context, payload):
-        """Compiled function of its checksum and bytes."""
+        """Compiled function from its checksum and bytes."""
         digest, data = payload
         if _digest(data) != digest:
             raise ValueError("The bytes do not have the checksum written with them.")
@@ -34,38 +34,38 @@ def _digest(data):
 
 
 class DiskCache(FunctionCache):
-    """Files of a function, taken for missing where they cannot be read or written.
+    """Cache files of a function, treated as missing where they cannot be read.
 
-    The function is then compiled, and its files are written again if that can be done.
+    The function is then compiled, and its files are written again if possible.
     """
 
     _impl_class = _Checked
 
     def load_overload(self, sig, target_context):
-        """Compiled function of a signature, None where there is none that is whole."""
+        """Compiled function of a signature; None where no intact one is cached."""
         try:
             loaded = super().load_overload(sig, target_context)
-        except Exception:  # noqa: BLE001 - whatever reading damaged bytes may raise
+        except Exception:  # noqa: BLE001 - damaged bytes may raise anything
             return None
-        # A data file may be that of another index.
+        # The data file may belong to another index.
         arguments, _ = normalize_signature(sig)
         if loaded is not None and tuple(loaded.signature.args) != tuple(arguments):
             return None
         return loaded
 
     def save_overload(self, sig, data):
-        """Keep a compiled function if the disk takes it."""
+        """Cache a compiled function if it can be written."""
         try:
             self._save_over_damage(sig, data)
         except OSError:
             return
 
     def _save_over_damage(self, sig, data):
-        """Keep a compiled function, with a new index where the old one is damaged."""
+        """Cache a compiled function, with a new index where the old one is damaged."""
         try:
             super().save_overload(sig, data)
         except OSError:
             raise
-        except Exception:  # noqa: BLE001 - of the index, which is read first
+        except Exception:  # noqa: BLE001 - from the index, which is read first
             self.flush()
             super().save_overload(sig, data)
