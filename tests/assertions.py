@@ -1,7 +1,7 @@
 """Comparison of arrays of any namespace, in three classes of tolerance.
 
 exact
-    ``==``: shapes, seeds, dtypes, and whatever is promised to the last bit.
+    ``==``: shapes, seeds, dtypes, and results that are promised to the last bit.
 rounding
     ``assert_close``: rtol = 4 sqrt(eps) of the coarser dtype; an explicit `atol` comes
     with a comment that says what is near zero.

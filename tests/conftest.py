@@ -35,7 +35,7 @@ def dtype(request, xp):
 
 @pytest.fixture
 def largest_file():
-    """Context manager in which no file grows beyond so many bytes, as on a full disk."""
+    """Context manager with a limit on the bytes of a file, as on a full disk."""
     resource = pytest.importorskip("resource")
 
     @contextmanager

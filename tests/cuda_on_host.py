@@ -1,8 +1,8 @@
-"""The sources of the CUDA kernels, run on the CPU by a C++ compiler.
+"""The sources of the CUDA kernels, compiled by a C++ compiler and run on the CPU.
 
-What runs is the text that a card runs, thread by thread; only the words of CUDA that it
-uses are written anew, in cuda_on_host.hpp. It stands in for CuPy's module: NumPy arrays
-go through the same wrappers as CuPy's would.
+The same text runs as on a GPU, thread by thread; cuda_on_host.hpp defines the words of CUDA
+that it uses. This module stands in for that of CuPy, so that NumPy arrays go through the
+same wrappers as CuPy arrays would.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ class HostModule:
     Parameters
     ----------
     kernels : Kernels
-        What to compile.
+        Kernels to compile.
     folder : Path
         Where to keep the library.
     backward : bool, default=False

@@ -1,4 +1,4 @@
-"""The equations of the paper as plain loops: what the package is compared with."""
+"""The equations of the paper as plain loops, which the package is compared with."""
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def tangent_kernel(B, A, C, v, X):
 
 
 def replay(B, A, C, v, X, y, eta, n_steps):
-    """B after so many steps of the update rules of sections 4 and 5, signs corrected.
+    """B after some steps of the update rules of sections 4 and 5, with corrected signs.
 
     The same equations as the loops above, with samples as rows; used where loops over
     thousands of steps would take minutes.

@@ -80,7 +80,7 @@ def test_sampled_pairs_stay_within_the_error():
     assert np.max(bounds) < 0.1 * exact.at_one
 
 
-def test_linear_part_is_exact_whatever_is_sampled():
+def test_linear_part_is_exact_when_pairs_are_sampled():
     A = expansion("gaussian", m=512, k=8)
     v = np.random.default_rng(0).choice([-1.0, 1.0], size=(512, 1))
     exact, sampled = (
@@ -88,7 +88,7 @@ def test_linear_part_is_exact_whatever_is_sampled():
     )
     rho = np.array([-1e-4, 1e-4])
     slopes = [np.diff(f(rho, np.arcsin(rho) + np.pi / 2)) for f in (exact, sampled)]
-    # What is sampled is of third order in rho.
+    # The sampled part is of third order in rho.
     assert_close(slopes[0], slopes[1], rtol=1e-6)
 
 
@@ -170,7 +170,7 @@ def test_limit_follows_the_namespace(xp, dtype):
         ("srht", 512, 512),
     ],
 )
-def test_pairs_behind_a_transform_add_up_to_the_double_sum(kind, m, k, n_outputs):
+def test_gathered_pairs_add_up_to_the_double_sum(kind, m, k, n_outputs):
     rng = np.random.default_rng(0)
     expansion = make_sketch(kind, k, m, rng=rng, like=np.ones(1)).T
     v = rng.choice([-1.0, 1.0], size=(m, n_outputs))
@@ -182,7 +182,7 @@ def test_pairs_behind_a_transform_add_up_to_the_double_sum(kind, m, k, n_outputs
     assert f.error < 1e-13
 
 
-def test_pairs_are_gathered_where_all_of_them_are_too_many():
+def test_pairs_are_gathered_at_large_widths():
     # At this width the pairs of a Gaussian expansion would have to be sampled.
     rng = np.random.default_rng(0)
     expansion = make_sketch("block-hadamard", 64, 2**15, rng=rng, like=np.ones(1)).T

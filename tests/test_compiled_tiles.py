@@ -1,4 +1,4 @@
-"""BC and dense networks on compiled tiles agree with the array path beside them."""
+"""Compiled passes of BC and dense networks agree with those on arrays."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ SHAPES = [
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """Switch between the paths, for problems of any size."""
+    """Switch compiled passes on or off, for problems of any size."""
 
     def switch(on):
         fewest = 1 if on else float("inf")
@@ -43,7 +43,7 @@ def draw(m, n, l, n_outputs=None, dtype=np.float64):
 
 
 def assert_alike(fast, slow, tolerance=1e-12):
-    """Equal to the tolerance beside the largest number, of the same shape and dtype."""
+    """Equal up to a multiple of the largest number, and of the same shape and dtype."""
     assert fast.shape == slow.shape
     assert fast.dtype == slow.dtype
     # atol: sums of many numbers, of which some cancel.
@@ -150,7 +150,7 @@ def test_zero_rows_open_no_gate(compiled):
     assert_same(network.vjp(B, F, y), gradient)
 
 
-def test_a_number_that_is_none_is_not_lost(compiled):
+def test_nan_propagates(compiled):
     network, B, F, _ = draw(300, 4, 5)
     F[0, 2] = np.nan
     compiled(True)
@@ -168,7 +168,7 @@ def test_number_of_threads_changes_no_bit(compiled):
         assert_same(one, other)
 
 
-def test_small_problems_stay_with_arrays():
+def test_small_problems_are_not_compiled():
     network, _, F, _ = draw(2**14, 64, 1)
     assert _pass_bc_numba.BcNumbaPass().applies_to(network, F)
     assert not _pass_bc_numba.BcNumbaPass().applies_to(network, F[:, :63])

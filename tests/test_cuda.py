@@ -1,7 +1,7 @@
-"""The CUDA kernels agree with the operators: on a card, and their sources without one.
+"""The CUDA kernels agree with the operators, on a GPU and on the CPU.
 
-Without a card the sources run on the CPU, thread by thread, through the wrappers that a
-card's arrays go through; and NVIDIA's compiler, where it is installed, translates them.
+Without a GPU their sources run on the CPU, thread by thread, through the same wrappers, and
+NVIDIA's compiler, where it is installed, compiles them.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
 
-# What CuPy adds to the options of a module.
+# Options that CuPy adds to those of a module.
 CUPY_OPTIONS = ["-ftz=true", "--device-as-default-execution-space"]
 
 # Effective width, neurons, samples: blocks that are not full, columns that are embedded,
@@ -53,7 +53,7 @@ def libraries(tmp_path_factory):
     params=["forward", "backward", pytest.param("card", marks=pytest.mark.gpu)]
 )
 def card(request, monkeypatch, libraries):
-    """A function that moves NumPy arrays to where the kernels run."""
+    """Function that moves NumPy arrays to the device on which the kernels run."""
     if request.param == "card":
         cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
         if not cupy.cuda.is_available():
@@ -67,7 +67,7 @@ def card(request, monkeypatch, libraries):
 
 
 def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
-    """Let the kernels' sources serve NumPy arrays on the CPU."""
+    """Run the kernels' sources on the CPU, for NumPy arrays."""
     monkeypatch.setattr(
         _kernels,
         "_compiled",
@@ -126,7 +126,7 @@ def test_relu_pass_in_single_precision(card, k, m, n):
     assert_close(G, exact[1], rtol=1e-5, atol=4 / k**0.5 + 1e-4)
 
 
-def test_every_output_has_a_pass(card):
+def test_several_outputs_are_those_of_the_operator(card):
     A, v, hidden = draw(100, 400, 9, n_outputs=3, like=card)
     for actual, desired in zip(
         relu_pass(A, hidden, v), by_operator(A, hidden, v), strict=True
@@ -202,7 +202,7 @@ def test_bc_network_keeps_its_gates_as_bits(card):
     assert_same(_pass_arrays.as_numbers(gates, P), np.asarray(to_host(P) > 0, float))
 
 
-def test_missing_barrier_is_seen(libraries, monkeypatch):
+def test_missing_barrier_is_detected(libraries, monkeypatch):
     """The two orders of threads disagree where a barrier is missing."""
     if COMPILER is None:
         pytest.skip("no C++ compiler")
@@ -219,7 +219,7 @@ def test_missing_barrier_is_seen(libraries, monkeypatch):
     assert not np.array_equal(*results)
 
 
-def test_missed_shuffle_is_seen(libraries, monkeypatch):
+def test_missed_shuffle_is_detected(libraries, monkeypatch):
     """A launch fails where a thread of a warp leaves before the others shuffle."""
     if COMPILER is None:
         pytest.skip("no C++ compiler")
@@ -253,7 +253,7 @@ def test_parts_cover_all_items(blocks, items):
     assert parts == 1 or blocks * parts <= 2**12
 
 
-def test_other_arrays_are_left_to_the_array_path():
+def test_kernels_do_not_apply_to_other_arrays():
     A, _, hidden = draw(64, 128, 4)
     assert not cuda.has_relu_pass(hidden, A.T.block_signs, 128)
     assert not cuda.has_row_sketch(hidden, A.T.block_signs)
@@ -262,7 +262,7 @@ def test_other_arrays_are_left_to_the_array_path():
 
 @cache
 def nvrtc():
-    """NVIDIA's run-time compiler of its Python packages, None where it is not there."""
+    """NVIDIA's run-time compiler from its Python packages; None where not installed."""
     folders = []
     for name in ("nvidia.cuda_nvrtc", "nvidia.cu13"):
         try:
@@ -272,7 +272,7 @@ def nvrtc():
         folders += [] if package is None else package.submodule_search_locations
     for folder in map(Path, folders):
         for library in sorted(folder.glob("lib/libnvrtc.so.*")):
-            # It looks for its other half by name alone, and finds what is loaded.
+            # It looks for its other half by name alone, and finds a loaded library.
             for builtins in folder.glob("lib/libnvrtc-builtins.so.*"):
                 ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
             return ctypes.CDLL(str(library))
@@ -280,7 +280,7 @@ def nvrtc():
 
 
 def compile_by_nvrtc(kernels, architecture):
-    """Return code and log of NVRTC, with the assembler's account of registers."""
+    """Return code and log of NVRTC, with the registers that the assembler counts."""
     library, program = nvrtc(), ctypes.c_void_p()
     options = [*kernels.options, *CUPY_OPTIONS, f"--gpu-architecture={architecture}"]
     options += ["--ptxas-options=-v"]
@@ -304,13 +304,13 @@ def compile_by_nvrtc(kernels, architecture):
     + [Kernels.of_gates(size) for size in (4, 8)],
     ids=str,
 )
-def test_sources_compile_for_cards(kernels, architecture):
+def test_sources_compile_for_gpus(kernels, architecture):
     if nvrtc() is None:
         pytest.skip("NVRTC is not installed: pip install nvidia-cuda-nvrtc")
     code, log = compile_by_nvrtc(kernels, architecture)
     assert code == 0, log
     assert "warning" not in log
-    # A block's numbers stay in registers: what the assembler spills is an index or two.
+    # The numbers of a block stay in registers: at most an index or two is spilled.
     spilled = [int(n) for n in re.findall(r"(\d+) bytes spill stores", log)]
     assert spilled
     assert max(spilled) <= 16

@@ -169,7 +169,7 @@ def test_descent_from_a_minimum_stays_there():
     assert_close(result.weights, problem.weights, rtol=0, atol=1e-12)
 
 
-def test_weights_are_formed_where_they_are_asked_for():
+def test_weights_formed_after_each_step_are_those_of_gradient_descent():
     problem = Problem("diabetes", 256)
     seen = {}
     for by_events in (True, False):
@@ -212,7 +212,7 @@ def windows(monkeypatch):
     return lengths
 
 
-def test_zero_rows_and_repeated_rows_are_rows_as_others():
+def test_zero_and_repeated_rows():
     problem = Problem("gaussian", 300)
     features = problem.samples.features
     features[:, 3] = 0
@@ -246,7 +246,7 @@ def test_threads_make_no_difference():
 
 
 @pytest.mark.parametrize("kind", ["read-only", "Fortran"])
-def test_arrays_of_any_kind_are_taken(kind):
+def test_arrays_of_any_memory_layout(kind):
     problem = Problem("gaussian", 64)
     steps = problem.descend(by_events=False, max_iter=30)
     arrays = [*problem.samples[:2], problem.weights]
@@ -262,7 +262,7 @@ def test_arrays_of_any_kind_are_taken(kind):
 
 @pytest.fixture
 def always(monkeypatch):
-    """The event solver wherever it applies, whatever the size."""
+    """Take the event solver wherever it applies, for any size."""
     monkeypatch.setattr(_event_costs, "is_worth_it", lambda *sizes, **threads: True)
 
 
@@ -295,7 +295,7 @@ def test_estimator_is_the_same_by_either_solver(always, windows, params):
     assert_same_model(events, steps)
 
 
-def test_training_goes_on_by_events(always, windows):
+def test_warm_start_takes_the_event_solver(always, windows):
     X, y = load_diabetes(return_X_y=True)
     network = fitted(max_iter=60, warm_start=True).fit(scale(X), scale(y))
     assert network.n_iter_ == 120
@@ -313,12 +313,12 @@ def test_training_goes_on_by_events(always, windows):
     ],
     ids=str,
 )
-def test_others_are_trained_step_by_step(always, windows, params):
+def test_other_parameters_take_plain_steps(always, windows, params):
     fitted(**params)
     assert not windows
 
 
-def test_several_outputs_and_single_precision_are_trained_step_by_step(always, windows):
+def test_several_outputs_and_single_precision_take_plain_steps(always, windows):
     X, y = load_diabetes(return_X_y=True)
     network = JLFactorizedNTKRegressor(width=256, max_iter=60, tol=None)
     network.fit(X, np.stack([y, -y], axis=1))
@@ -326,7 +326,7 @@ def test_several_outputs_and_single_precision_are_trained_step_by_step(always, w
     assert not windows
 
 
-def test_callbacks_see_steps_taken_one_by_one(always, windows):
+def test_callbacks_get_plain_steps(always, windows):
     class Callback:
         """Counts steps."""
 
@@ -400,7 +400,7 @@ class Extent:
         (20_000, 65536, 128, 1000, False),
     ],
 )
-def test_sizes_decide(n, m, l, n_steps, is_faster):
+def test_sizes_decide_about_the_solver(n, m, l, n_steps, is_faster):
     v = np.ones(m)
     network = FactorizedNetwork(Identity((l, l), None), Identity((m, m), None), v)
     steps = EventSteps(network, Extent(l, n), 0.0, None)

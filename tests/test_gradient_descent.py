@@ -52,7 +52,7 @@ def test_divergence_above_twice_the_inverse_curvature(ratio, max_iter):
     assert "2 / lambda_max" in result.status.value
 
 
-def test_not_a_number_is_divergence():
+def test_nan_is_divergence():
     result = gradient_descent(
         lambda x: (np.asarray(np.nan), x), np.ones(2), learning_rate=0.1
     )

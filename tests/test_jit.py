@@ -1,4 +1,4 @@
-"""The compiled paths agree with the array-API path beside them, and keep their manners."""
+"""Compiled functions agree with their array-API equivalents, and when they are used."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 @pytest.fixture
 def compiled(monkeypatch):
-    """Switch between the paths, for problems of any size."""
+    """Switch compiled functions on or off, for problems of any size."""
 
     def switch(on):
         fewest = 1 if on else float("inf")
@@ -44,7 +44,7 @@ def draw(k, m, n, l=5, n_outputs=1, dtype=np.float64, seed=0):
 
 
 def both(compiled, compute):
-    """What a computation gives on the compiled and on the array path."""
+    """Results of a computation by compiled functions and on arrays."""
     results = []
     for on in (True, False):
         compiled(on)
@@ -187,7 +187,7 @@ def test_zero_rows_open_no_gate(compiled, n_outputs):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_a_number_that_is_none_is_not_lost(compiled, n_outputs):
+def test_nan_propagates(compiled, n_outputs):
     network, B, F, _ = draw(64, 150, 4, n_outputs=n_outputs)
     F[0, 2] = np.nan
     compiled(True)
@@ -196,7 +196,7 @@ def test_a_number_that_is_none_is_not_lost(compiled, n_outputs):
 
 
 @pytest.mark.parametrize("k", [64, 256, 1024, 3000])
-def test_one_of_several_outputs_is_what_it_is_alone(compiled, k):
+def test_several_outputs_are_those_computed_alone(compiled, k):
     network, B, F, y = draw(k, 5000, 20, n_outputs=3)
     compiled(True)
     one = FactorizedNetwork(
@@ -221,7 +221,7 @@ def test_one_of_several_outputs_is_what_it_is_alone(compiled, k):
         *[(6, 1000, 500), (20, 3000, 600), (3, 10000, 2000), (5, 9000, 4096)],
     ],
 )
-def test_rows_are_sketched_alike(monkeypatch, n, d, l, kind, dtype):
+def test_compiled_sketch_of_rows_agrees(monkeypatch, n, d, l, kind, dtype):
     rng = np.random.default_rng(0)
     like = np.empty(0, dtype)
     sketch = make_sketch("block-hadamard", l, d, rng=rng, like=like)
@@ -248,7 +248,9 @@ def test_rows_are_sketched_alike(monkeypatch, n, d, l, kind, dtype):
 
 
 @pytest.mark.parametrize("to_input", [np.asarray, sparse.csr_array])
-def test_sketch_of_a_row_knows_no_other_row_and_no_threads(monkeypatch, to_input):
+def test_sketch_of_a_row_is_independent_of_other_rows_and_threads(
+    monkeypatch, to_input
+):
     monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
     rng = np.random.default_rng(0)
     sketch = make_sketch("block-hadamard", 100, 500, rng=rng, like=np.empty(0))
@@ -260,7 +262,7 @@ def test_sketch_of_a_row_knows_no_other_row_and_no_threads(monkeypatch, to_input
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_stages_of_a_sketch_make_up_every_length(dtype):
+def test_stages_of_a_sketch_multiply_to_its_length(dtype):
     from sklearn_jlntk._backend.jit._row_sketch import _radices
 
     for n_bytes in (32, 64):
@@ -307,7 +309,7 @@ def test_parts_on_threads_cover_everything_once(monkeypatch):
         assert all(start % 16 == 0 for start, _ in seen)
 
 
-def test_small_problems_and_foreign_arrays_are_not_compiled_for():
+def test_small_problems_and_other_arrays_are_not_compiled():
     network, _, F, _ = draw(64, 2**14, 64)
     applies_to = AbcNumbaPass().applies_to
     assert applies_to(network, F)
@@ -332,7 +334,7 @@ def run_python(code, **environment):
     return result.stdout.strip()
 
 
-def test_import_leaves_numba_alone():
+def test_import_does_not_import_numba():
     code = "import sys, sklearn_jlntk.network; print('numba' in sys.modules)"
     assert run_python(code) == "False"
 
@@ -351,7 +353,7 @@ applies_to = AbcNumbaPass().applies_to
 """
 
 
-def test_user_can_switch_compiling_off():
+def test_numba_disable_jit_switches_compiled_passes_off():
     code = LARGE + "print(applies_to(network, F), network.outputs(B, F).shape)"
     assert run_python(code, NUMBA_DISABLE_JIT="1") == "False (64,)"
     assert run_python(code, NUMBA_DISABLE_JIT="0") == "True (64,)"

@@ -247,7 +247,7 @@ def test_sparse_rows(kind, dtype):
             assert_close(K_csr, K, rtol=1e-5, atol=atol)
 
 
-def test_memory_beside_the_result_is_bounded():
+def test_memory_besides_the_result_is_bounded():
     import tracemalloc
 
     X = np.random.default_rng(0).normal(size=(1500, 20))

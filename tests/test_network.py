@@ -91,7 +91,7 @@ def test_value_and_gradient_match_the_loops(case, xp, dtype, alpha):
     assert_close(gradient, expected[1], rtol=tolerance, atol=tolerance)
 
 
-def test_no_weights_are_weights_of_one(case):
+def test_missing_sample_weights_are_ones(case):
     network = case.network()
     B, X, y, _ = case.arrays(np, np.float64)
     F = network.features(X)
@@ -217,7 +217,7 @@ def test_no_array_of_width_times_samples(factorization):
         v,
     )
     B, F, y = rng.normal(size=(k, l)), rng.normal(size=(l, n)), rng.normal(size=n)
-    network.outputs(B, F)  # what is compiled or imported at the first use is not meant
+    network.outputs(B, F)  # compiling and importing at the first use do not count
     tracemalloc.start()
     network.value_and_gradient(B, F, y)
     network.outputs(B, F)

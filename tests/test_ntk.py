@@ -197,7 +197,7 @@ def test_smallest_eigenvalue_of_a_known_spectrum(smallest, xp, dtype):
 
 
 @pytest.mark.parametrize("shift", [1e-4, 0.0, -0.1])
-def test_smallest_eigenvalue_is_the_same_by_either_route(shift, monkeypatch):
+def test_smallest_eigenvalue_is_the_same_by_reduction_and_inverse(shift, monkeypatch):
     H = spectrum(60, 1e-6) + shift * np.eye(60)
     by_reduction = smallest_eigenvalue(H)
     monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._DENSE", 10)

@@ -30,9 +30,9 @@ def squared_norms(x, n_out, n_draws, change=lambda operator: operator):
 def variance_of_squared_norm(x, n_out, length):
     """The exact variance of ||C x||^2 over the draws of C.
 
-    Signs behind the transform make the cross terms of the blocks independent for each
-    of the coordinates kept. What is left, the sum q_j of the squares of the blocks at
-    coordinate j, has mean ||x||^2 over j; it matters only where not all are kept, as the
+    The signs after the transform make the cross terms of the blocks independent for each
+    kept coordinate. The rest, the sum q_j of the squares of the blocks at coordinate j,
+    has mean ||x||^2 over j; it matters only where not all coordinates are kept, as the
     mean of n_out of its L values drawn without replacement.
     """
     blocks = np.pad(x, (0, -x.size % length)).reshape(-1, length)
@@ -85,7 +85,7 @@ def without_input_signs(operator):
 
 
 def without_block_signs(operator):
-    """The operator without its signs behind the transform."""
+    """The operator without its signs after the transform."""
     return replace(operator, block_signs=np.ones_like(operator.block_signs))
 
 
@@ -108,7 +108,7 @@ STRIDED = {
         *(pytest.param(x, without_block_signs, id=name) for name, x in STRIDED.items()),
     ],
 )
-def test_leaving_out_a_layer_of_signs_is_seen(x, change):
+def test_both_layers_of_signs_are_needed(x, change):
     # The mean squared distortion of structured inputs is that of the law within 5
     # standard errors with both layers of signs, and 16 of them off without one.
     n_draws, n_out = 400, 64

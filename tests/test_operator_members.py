@@ -1,4 +1,4 @@
-"""What single members of the family, and the transform beneath them, promise."""
+"""Laws of single operators, of the Hadamard transform and of the random numbers."""
 
 from math import comb
 
@@ -110,7 +110,7 @@ def test_fast_jl_has_sparse_gaussian_entries(n_in):
 
 @pytest.mark.parametrize("kind, n_nonzeros", [("sparse", 8), ("countsketch", 1)])
 @pytest.mark.parametrize("n_out", [1, 5, 100])
-def test_sparse_sketches_have_so_many_signs_a_column(kind, n_nonzeros, n_out):
+def test_columns_of_sparse_sketches_have_n_nonzeros_signs(kind, n_nonzeros, n_out):
     s = min(n_nonzeros, n_out)
     S = make_sketch(kind, n_out, 50, rng=0, like=np.ones(1)).to_dense()
     assert_same(np.count_nonzero(S, axis=0), np.full(50, s))

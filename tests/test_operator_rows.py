@@ -55,7 +55,7 @@ def test_csr_rows_have_the_same_images(kind, dtype, container):
 
 
 @pytest.mark.parametrize("kind", SKETCHES)
-def test_csr_rows_meet_the_adjoint_view(kind):
+def test_adjoint_view_takes_csr_rows(kind):
     operator = make_sketch(kind, N_IN, N_IN, rng=0, like=np.ones(1)).T
     X = rows(70, density=0.1)
     expected = operator.to_dense() @ X.T

@@ -98,7 +98,7 @@ MEMBERS = [*SKETCHES, "dense", *(f"{name}.T" for name in SKETCHES)]
 
 
 def random_columns(n_rows, n_columns, like, seed=1):
-    """Gaussian columns beside `like`."""
+    """Gaussian columns in the namespace and dtype of `like`."""
     values = np.random.default_rng(seed).standard_normal((n_rows, n_columns))
     return from_host(values, like, like.dtype)
 
@@ -120,7 +120,7 @@ def like(xp, dtype):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("member", MEMBERS)
 class TestOperator:
-    """What every operator does."""
+    """Contract of every operator."""
 
     @pytest.fixture
     def operator(self, member, shape, like):
@@ -171,14 +171,12 @@ class TestOperator:
             assert operator.matmat(V).dtype == dtype
             assert operator.rmatmat(U).dtype == dtype
 
-    def test_no_columns_have_no_image(self, operator, like):
+    def test_empty_columns_have_empty_images(self, operator, like):
         n_out, n_in = operator.shape
         assert operator.matmat(random_columns(n_in, 0, like)).shape == (n_out, 0)
         assert operator.rmatmat(random_columns(n_out, 0, like)).shape == (n_in, 0)
 
-    def test_columns_a_few_at_a_time_make_no_difference(
-        self, operator, like, monkeypatch
-    ):
+    def test_chunks_of_columns_make_no_difference(self, operator, like, monkeypatch):
         V = random_columns(operator.shape[1], 150, like)
         U = random_columns(operator.shape[0], 150, like)
         image, adjoint = operator.matmat(V), operator.rmatmat(U)
@@ -188,7 +186,7 @@ class TestOperator:
         assert_image(operator.matmat(V), image)
         assert_image(operator.rmatmat(U), adjoint)
 
-    def test_wrong_columns_name_what_is_taken(self, operator, like):
+    def test_error_names_the_columns_that_are_taken(self, operator, like):
         n_out, n_in = operator.shape
         for verb, n_rows in ((operator.matmat, n_in), (operator.rmatmat, n_out)):
             message = rf"shape \({n_rows}, n_columns\). Transpose rows of samples first"
@@ -217,7 +215,7 @@ class TestOperator:
         assert array_namespace(there.to_dense()) is array_namespace(like)
         assert_image(there.to_dense(), on_host.to_dense())
 
-    def test_seed_means_the_same_everywhere(self, member, shape, like):
+    def test_seed_gives_the_same_operator_in_every_namespace(self, member, shape, like):
         on_host = build(member, shape, np.ones(1), seed=7)
         there = build(member, shape, like, seed=7)
         assert_image(there.to_dense(), naive_matrix(on_host))
@@ -239,7 +237,7 @@ RANDOM = [name for name in SKETCHES if name != "identity"]
 
 @pytest.mark.parametrize("kind", RANDOM)
 class TestSketch:
-    """What every random operator does."""
+    """Contract of every random operator."""
 
     def test_seed_gives_the_operator(self, kind):
         def matrix(rng):
@@ -285,7 +283,7 @@ class TestSketch:
         assert np.all(np.abs(products.mean(axis=0) - np.eye(n_in)) <= 6 * error + 1e-12)
 
 
-def test_unknown_sketch_names_the_known():
+def test_error_for_an_unknown_sketch_lists_the_known():
     with pytest.raises(
         ValueError, match=r"kind='dct' is not a sketch.*'block-hadamard'"
     ):

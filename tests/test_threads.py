@@ -17,12 +17,12 @@ def test_results_are_in_order(n_threads, n_items):
     assert_same(results, [i * i for i in range(n_items)])
 
 
-def test_two_items_are_worked_on_at_once():
+def test_two_items_run_in_parallel():
     barrier = threading.Barrier(2, timeout=20)
     map_on_threads(lambda _: barrier.wait(), range(2), n_threads=2)
 
 
-def test_work_within_work_comes_to_an_end():
+def test_nested_work_terminates():
     def outer(i):
         return sum(map_on_threads(lambda j: i + j, range(5), n_threads=3))
 
@@ -41,7 +41,7 @@ def test_an_error_of_any_thread_is_raised_and_the_next_call_works():
     assert_same(map_on_threads(abs, range(4), n_threads=3), list(range(4)))
 
 
-def test_blas_keeps_to_one_thread_beside_ours():
+def test_blas_takes_one_thread_within_a_team():
     def n_blas_threads(_):
         libraries = threadpool_info()
         return {lib["num_threads"] for lib in libraries if lib["user_api"] == "blas"}

@@ -1,4 +1,4 @@
-"""Products that decide about gates are true to their dtype, whatever a user has set."""
+"""Products that decide about gates have full precision, whatever a user has set."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
 
 @pytest.fixture
 def matmul(monkeypatch):
-    """PyTorch's settings of products on CUDA, tensors of the CPU passing for such."""
+    """PyTorch's settings of products on CUDA; tensors of the CPU pass for those of CUDA."""
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(array_api, "_is_on_cuda", lambda tensor: True)
     settings = torch.backends.cuda.matmul
@@ -50,7 +50,7 @@ def test_network_switches_tf32_off_and_on_again(matmul, monkeypatch):
     assert matmul.fp32_precision == "tf32"
 
 
-def test_setting_comes_back_after_an_error(matmul):
+def test_setting_is_restored_after_an_error(matmul):
     import torch
 
     matmul.fp32_precision = "tf32"
@@ -59,7 +59,7 @@ def test_setting_comes_back_after_an_error(matmul):
     assert matmul.fp32_precision == "tf32"
 
 
-def test_flag_of_old_releases_is_the_same_afterwards(matmul):
+def test_flag_of_old_releases_is_restored(matmul):
     import torch
 
     matmul.allow_tf32 = True
@@ -69,7 +69,7 @@ def test_flag_of_old_releases_is_the_same_afterwards(matmul):
     matmul.allow_tf32 = False
 
 
-def test_arrays_of_the_host_change_nothing():
+def test_host_arrays_change_no_setting():
     torch = pytest.importorskip("torch")
     before = torch.backends.cuda.matmul.fp32_precision
     for x in (np.zeros(1), torch.zeros(1)):
