@@ -1,7 +1,7 @@
-"""What things are, by the attributes that they have themselves.
+"""Attributes that say what an object is.
 
-A data frame gives out its columns as attributes, and a series its labels: neither says
-what it is.
+The columns of a data frame and the labels of a series are attributes too, and say nothing
+about their kind.
 """
 
 import inspect
@@ -10,7 +10,7 @@ __all__ = ["attribute_of"]
 
 
 def attribute_of(X, name):
-    """Attribute that an object or its class defines, None where neither does."""
+    """Attribute that an object or its class defines; None where neither does."""
     try:
         inspect.getattr_static(X, name)
     except AttributeError:

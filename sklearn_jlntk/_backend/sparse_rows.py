@@ -1,16 +1,16 @@
-"""Compressed rows of others: read, never written.
+"""CSR matrices of a caller, which are never written to.
 
-SciPy sorts and sums entries in place whenever an operation wants them so, in arrays that
-another matrix may share or that may be read-only, and keeps on the object what it found.
+SciPy sorts and sums entries in place where an operation needs it, in arrays that another
+matrix may share or that may be read-only, and caches on the object whether it has done so.
 """
 
 __all__ = ["canonical"]
 
 
 def canonical(X):
-    """CSR of a sparse matrix, with sorted indices and each of them once.
+    """CSR of a sparse matrix in canonical format: sorted indices without duplicates.
 
-    An object of our own. It shares its arrays with `X` where they are so already.
+    It is a new object, which shares its arrays with `X` where these are canonical.
     """
     X = X.tocsr()
     own = type(X)((X.data, X.indices, X.indptr), shape=X.shape)

@@ -22,6 +22,7 @@ from sklearn_jlntk._backend.array_api import (
     to_host,
 )
 from sklearn_jlntk._backend.slices import batches
+from sklearn_jlntk.kernels._matrix import as_columns
 
 __all__ = [
     "NORMALIZATIONS",
@@ -105,27 +106,8 @@ def _append_constant(X, norm):
 
 
 def _to_unit_norm(X):
-    """Rows of norm 1; zero rows stay zero.
-
-    Scaled by the largest entry first, so that no square over- or underflows.
-    """
-    if sparse.issparse(X):
-        return _csr_to_unit_norm(X)
-    xp = array_namespace(X)
-    largest = xp.max(xp.abs(X), axis=1, keepdims=True)
-    X = X / xp.where(largest > 0, largest, xp.ones_like(largest))
-    norms = xp.linalg.vector_norm(X, axis=1, keepdims=True)
-    return X / xp.where(norms > 0, norms, xp.ones_like(norms))
-
-
-def _csr_to_unit_norm(X):
-    """`_to_unit_norm` for CSR."""
-    X, counts = X.copy(), np.diff(X.indptr)
-    largest = np.abs(X).max(axis=1).toarray().reshape(-1)
-    X.data /= np.repeat(np.where(largest > 0, largest, 1), counts).astype(X.dtype)
-    norms = row_norms(X)
-    X.data /= np.repeat(np.where(norms > 0, norms, 1), counts).astype(X.dtype)
-    return X
+    """Rows of norm 1, dense or CSR; zero rows stay zero."""
+    return as_columns(X.T).directions.T
 
 
 @dataclass(frozen=True)

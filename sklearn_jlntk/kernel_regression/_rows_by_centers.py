@@ -12,7 +12,8 @@ from sklearn_jlntk._backend.array_api import (
     is_numpy_array,
     to_host,
 )
-from sklearn_jlntk.kernels._matrix import Columns, assemble, multiply, slices
+from sklearn_jlntk._backend.slices import batches
+from sklearn_jlntk.kernels._matrix import Columns, assemble, multiply
 
 __all__ = ["CentredKernel"]
 
@@ -56,7 +57,7 @@ class CentredKernel:
 
         blocks = [
             multiply(self.kernel, C, self.columns_of(self.X[rows, :]), self.centres)
-            for rows in slices(0, self.X.shape[0], _ROWS)
+            for rows in batches(self.X.shape[0], _ROWS)
         ]
         return array_namespace(C).concat(blocks, axis=0)
 
@@ -82,8 +83,8 @@ class CentredKernel:
         hashes = _hashes(n_rows, to_host(root), rng)
         sketch = np.zeros((hashes.shape[0], n_centres))
 
-        for some in slices(0, n_centres, _SKETCHED_CENTRES):
-            for rows in slices(0, n_samples, _ROWS):
+        for some in batches(n_centres, _SKETCHED_CENTRES):
+            for rows in batches(n_samples, _ROWS):
                 x = self.columns_of(self.X[rows, :])
                 block = to_host(assemble(self.kernel, x, self.centres[some]))
                 sketch[:, some] += hashes[:, rows] @ block
@@ -93,7 +94,7 @@ class CentredKernel:
         """Sum over panels of their transpose times `values(rows, panel)`."""
         side = _CACHE_PANEL if is_numpy_array(self.centres.norms) else _DEVICE_PANEL
         total = 0.0
-        for rows in slices(0, self.X.shape[0], side):
+        for rows in batches(self.X.shape[0], side):
             x = self.columns_of(self.X[rows, :])
             panel = assemble(self.kernel, x, self.centres)
             product = to_host(panel.T @ values(rows, panel))

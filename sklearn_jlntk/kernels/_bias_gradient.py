@@ -1,8 +1,8 @@
-r"""Derivative of the kernels of ReLU layers in the logarithm of the bias.
+r"""Derivative of the kernels of ReLU networks in the logarithm of the bias.
 
-The recursion of :mod:`sklearn_jlntk.kernels._relu`, differentiated along. On nearly
-parallel pairs the angle moves by :math:`-\dot\rho / \sin\theta`, where both are small;
-:math:`\dot s` is carried without cancellation for the same reason as s.
+This is the recursion of :mod:`sklearn_jlntk.kernels._relu`, differentiated step by step.
+The derivative of an angle is :math:`-\dot\rho / \sin\theta`, where both are small for
+nearly parallel pairs; :math:`\dot s` is therefore computed without cancellation, as s is.
 """
 
 import math
@@ -21,13 +21,13 @@ class BiasGradient:
     Parameters
     ----------
     kernel : ReluKernel
-        What is differentiated.
+        Kernel to differentiate.
     """
 
     kernel: ReluKernel
 
     def tile(self, x, y, n_pairs=None):  # -> (n_x, n_y)
-        """Derivative of all pairs of two `Columns`, however many more there are."""
+        """Derivative of all pairs of two `Columns`; `n_pairs` is ignored."""
         rays_x, rays_y = self._rays(x), self._rays(y)
         s, c = one_minus_and_plus_cosine(x, y)
         if self.kernel.kind == "first":
@@ -44,7 +44,7 @@ class BiasGradient:
         square = x.norms * x.norms
         if kernel.kind == "first":
             return square * 0
-        # The square of the bias grows at twice its own size, at every layer.
+        # The derivative of bias^2 in log(bias) is 2 bias^2, at every layer.
         square_slope = tangent_slope = square * 0 + 2 * kernel.bias**2
         for _ in range(kernel.depth):
             square_slope = square_slope / 2 + 2 * kernel.bias**2
@@ -56,7 +56,7 @@ class BiasGradient:
         return self.kernel.root(norm)
 
     def _first(self, s, c, rays_x, rays_y):
-        """Products of the inputs times the open gates, and the derivative."""
+        """Inner products of the inputs times the shares of open gates; the derivative."""
         unit, slope = (c - s) / 2, 0.0
         for _, gates, _ in self._layers(s, c, rays_x[:-1], rays_y[:-1]):
             unit, slope = _times(unit, slope, *gates)
@@ -76,7 +76,7 @@ class BiasGradient:
         return unit, slope
 
     def _layers(self, s, c, rays_x, rays_y):
-        """Correlation, open gates and signal shares of each layer with derivatives."""
+        """Correlation, share of open gates and of signal at each layer; derivatives."""
         xp = array_namespace(s)
         slope = 0.0
         for u, v in zip(rays_x, rays_y, strict=True):
@@ -94,7 +94,7 @@ class BiasGradient:
             s, c = a * s + (da**2 + db**2) / 2, a * c + (da**2 + both**2) / 2
             sine = xp.sqrt(s * c)
             theta = 2 * xp.atan2(xp.sqrt(s), xp.sqrt(c))
-            # Parallel pairs stay so whatever the bias.
+            # Parallel pairs are parallel for any bias.
             theta_slope = xp.where(sine > 0, slope / xp.where(sine > 0, sine, 1.0), 0.0)
             rho, open_at_both = (c - s) / 2, 1 - theta / math.pi
             gates = open_at_both, -theta_slope / math.pi
@@ -115,7 +115,10 @@ class BiasGradient:
 
 @dataclass(frozen=True)
 class _Ray:
-    """Shares of signal and bias in a norm, their derivatives, and that of its log."""
+    """Shares of signal and bias in a norm, their derivatives, and that of its log.
+
+    Each is an array of shape (n,).
+    """
 
     a: object
     b: object

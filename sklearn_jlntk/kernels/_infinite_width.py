@@ -1,8 +1,8 @@
 r"""Neural tangent kernels of ReLU networks of infinite width, as scikit-learn kernels.
 
-A network of depth L is a dense layer and a ReLU, L times, and a dense readout; weights
-have variance one over the number of units they come from, except in the first layer,
-whose inputs are not averaged. With :math:`\kappa_0 = (\pi - \theta) / (2 \pi)` and
+A network of depth L has L dense layers, each followed by a ReLU, and a dense readout. The
+variance of weights is one over the number of their input units, except in the first layer,
+where it is one. With :math:`\kappa_0 = (\pi - \theta) / (2 \pi)` and
 :math:`\kappa_1 = \lVert u \rVert \lVert v \rVert (\sin\theta + (\pi - \theta) \cos\theta)
 / (2 \pi)`, the expectations of a product of gates and of a product of activations at
 pre-activations of angle :math:`\theta` [1]_, and with biases of standard deviation
@@ -45,12 +45,12 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
     depth : int, default=1
         Number of hidden layers; 0 is the linear kernel.
     train : {"first", "all"}, default="first"
-        ``"first"``: gradients in the weights of the first layer alone, all else being
+        ``"first"``: gradients in the weights of the first layer, where all else is
         frozen. ``"all"``: gradients in all weights and biases.
     bias : float, default=0.0
-        Standard deviation of the biases at the start, the same in every layer and in the
-        readout. With ``train="first"`` the biases are frozen too: they shift the gates
-        and nothing else.
+        Standard deviation of the biases at initialisation, in every layer and in the
+        readout. With ``train="first"`` the biases are frozen too, and only shift the
+        gates.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
     Raises
     ------
     ValueError
-        If the shapes do not fit, or `depth`, `train` or `bias` is not what it should be.
+        If the shapes do not fit, or `depth`, `train` or `bias` is invalid.
 
     See Also
     --------
@@ -76,10 +76,10 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
 
     at depth 1 and without bias :math:`x \cdot z\, (\pi - \theta) / (2 \pi)`.
 
-    The error of an entry is a few roundings of :math:`\sqrt{K(x, x) K(z, z)}`, for
-    parallel and opposite rows as for any other, and at every depth and scale. Costs
-    :math:`O(n^2 (d + L))` operations and, beside the result, memory for a few tiles of
-    pairs.
+    The error of an entry is a few roundings of :math:`\sqrt{K(x, x) K(z, z)}`, also for
+    parallel and opposite rows, and at every depth and scale. Costs
+    :math:`O(n^2 (d + L))` operations and, in addition to the result, memory for a few
+    tiles of pairs.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def nngp_kernel(X, Y=None, *, depth=1, bias=0.0):
     Raises
     ------
     ValueError
-        If the shapes do not fit, or `depth` or `bias` is not what it should be.
+        If the shapes do not fit, or `depth` or `bias` is invalid.
 
     See Also
     --------
@@ -128,8 +128,8 @@ def nngp_kernel(X, Y=None, *, depth=1, bias=0.0):
 
     Notes
     -----
-    At depth 1 and without bias this is the arc-cosine kernel of order 1, halved. Accuracy
-    and cost are those of :func:`ntk_kernel`.
+    At depth 1 and without bias this is half the arc-cosine kernel of order 1. Accuracy and
+    cost are those of :func:`ntk_kernel`.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def nngp_kernel(X, Y=None, *, depth=1, bias=0.0):
 
 
 def _tangent(depth, train, bias):
-    """`ReluKernel` of a tangent kernel's checked parameters."""
+    """`ReluKernel` of a tangent kernel, with checked parameters."""
     if train not in ("first", "all"):
         raise ValueError(
             f"train={train!r} is not known; use 'first' for gradients in the first "
@@ -152,7 +152,7 @@ def _tangent(depth, train, bias):
 
 
 def _checked(depth, bias, kind):
-    """`ReluKernel` of a checked depth and bias."""
+    """`ReluKernel` of any kind, with checked depth and bias."""
     if not isinstance(depth, Integral) or isinstance(depth, bool) or depth < 0:
         raise ValueError(
             f"depth={depth!r} is not a number of hidden layers; use an integer, 0 for the "
@@ -166,7 +166,7 @@ def _checked(depth, bias, kind):
 
 
 def _matrix(kernel, X, Y):
-    """Matrix of what has tiles and a diagonal, between rows."""
+    """Matrix of a kernel between rows."""
     X, Y = check_pairwise_arrays(X, Y)
     return assemble(kernel, rows_as_columns(X), None if Y is X else rows_as_columns(Y))
 
@@ -185,14 +185,14 @@ class NTK(Kernel):
     train : {"first", "all"}, default="first"
         Gradients in the weights of the first layer, or in all weights and biases.
     bias : float, default=0.0
-        Standard deviation of the biases at the start. A hyperparameter that Gaussian
-        processes tune; except at 0, where its logarithm does not exist: there it stays.
+        Standard deviation of the biases at initialisation, a hyperparameter that Gaussian
+        processes tune. At 0 it is fixed, as its logarithm does not exist.
     bias_bounds : pair of floats > 0 or "fixed", default=(1e-5, 1e5)
-        Bounds on `bias` for tuning; ``"fixed"`` leaves it as it is.
+        Bounds on `bias` for tuning; ``"fixed"`` does not tune it.
 
     See Also
     --------
-    ntk_kernel : The function; its page has the equations.
+    ntk_kernel : The function, with the equations.
 
     Notes
     -----

@@ -1,7 +1,7 @@
-"""Matrices of pairs of columns, computed over tiles that fit in cache.
+"""Kernel matrices between columns, computed in tiles that fit in cache.
 
-For one set of columns only the tiles on and above the diagonal are computed, and the
-matrix is exactly symmetric.
+Between a set of columns and itself only the tiles on and above the diagonal are computed,
+and the matrix is exactly symmetric.
 """
 
 import math
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.extmath import row_norms
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
@@ -17,6 +18,7 @@ from sklearn_jlntk._backend.array_api import (
     numbers_at_once,
 )
 from sklearn_jlntk._backend.memory import smaller_when_full
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.sparse_rows import canonical
 
 __all__ = [
@@ -26,25 +28,24 @@ __all__ = [
     "check_range",
     "multiply",
     "rows_as_columns",
-    "slices",
 ]
 
 # Sides of a tile. On a CPU, the eight or so arrays of a tile stay in cache, and each is
 # small enough that the allocator reuses its memory: at twice the side, deep kernels take
-# twice the time. Elsewhere, large enough to fill a device.
+# twice the time. On other devices a tile is large enough to fill the device.
 _CACHE_TILE, _DEVICE_TILE = 144, 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Columns as directions of norm 1 and norms; a zero column has direction zero.
+    """Columns as unit vectors and norms; the direction of a zero column is zero.
 
     Parameters
     ----------
     directions : array or CSC of shape (n_inputs, n_columns)
-        Unit columns.
+        Columns divided by their norms.
     norms : array of shape (n_columns,)
-        Their norms before.
+        Norms.
     """
 
     directions: object
@@ -58,11 +59,22 @@ class Columns:
 
 
 def as_columns(features):
-    """`Columns` of an array or CSC (n_inputs, n_columns), safe at any scale."""
+    """Unit vectors and norms of columns.
+
+    Parameters
+    ----------
+    features : array or CSC of shape (n_inputs, n_columns)
+        Columns.
+
+    Returns
+    -------
+    columns : Columns
+        Columns are first divided by their largest entry, so that squares neither overflow
+        nor underflow.
+    """
     if sparse.issparse(features):
         return _sparse_columns(features.tocsc())
     xp = array_namespace(features)
-    # Scaled by the largest entry first, so that no square over- or underflows.
     largest = xp.max(xp.abs(features), axis=0)
     scaled = features / _or_one(largest)
     norms = xp.linalg.vector_norm(scaled, axis=0)
@@ -70,7 +82,7 @@ def as_columns(features):
 
 
 def rows_as_columns(X):
-    """`Columns` of rows, an array or the CSR of a caller, which is left as it is."""
+    """`Columns` of rows, an array or CSR; a CSR of the caller is not written to."""
     return as_columns((canonical(X) if sparse.issparse(X) else X).T)
 
 
@@ -80,20 +92,19 @@ def _sparse_columns(features):
     largest = abs(features).max(axis=0).toarray().reshape(-1)
     directions = features.copy()
     directions.data /= np.repeat(_or_one(largest), counts)
-    squares = directions.multiply(directions).sum(axis=0)
-    norms = np.sqrt(np.asarray(squares, dtype=features.dtype).reshape(-1))
+    norms = row_norms(directions.T).astype(features.dtype, copy=False)
     directions.data /= np.repeat(_or_one(norms), counts)
     return Columns(directions, _product(largest, norms))
 
 
 def _product(largest, norms):
-    """Norms of the columns, infinite where they are beyond the dtype."""
+    """Norms of the columns; infinite where they exceed the range of the dtype."""
     with np.errstate(over="ignore"):
         return largest * norms
 
 
 def _or_one(divisor):
-    """The positive entries; one in place of zero."""
+    """Divisors, with one in place of zero."""
     xp = array_namespace(divisor)
     return xp.where(divisor > 0, divisor, xp.ones_like(divisor))
 
@@ -105,11 +116,11 @@ def assemble(kernel, x, y=None):
     ----------
     kernel : object
         Has the methods ``tile(x, y, n_pairs)``, with the number of pairs of the whole
-        matrix, ``diagonal(x)``, and ``root(norm)``, of the kernel of a column of that
-        norm with itself.
+        matrix, ``diagonal(x)``, and ``root(norm)``, the square root of the kernel of a
+        column of that norm with itself.
     x, y : Columns
         None for `y` is `x`; the matrix is then exactly symmetric, and its diagonal is
-        what ``diagonal`` says.
+        that of ``diagonal``.
 
     Returns
     -------
@@ -137,9 +148,21 @@ def assemble(kernel, x, y=None):
 
 
 def multiply(kernel, V, x, y=None):
-    """Kernel matrix between `x` and `y` times columns V (n_y, p), never stored whole.
+    """Product of a kernel matrix with columns; the matrix is never stored.
 
-    None for `y` is `x`, of which each pair is then computed once.
+    Parameters
+    ----------
+    kernel : object
+        As for `assemble`.
+    V : array of shape (n_y, p)
+        Columns to multiply.
+    x, y : Columns
+        None for `y` is `x`, of which each pair is then computed once.
+
+    Returns
+    -------
+    product : array of shape (n_x, p)
+        Matrix times V.
     """
     check_range(kernel, x, y)
     xp = array_namespace(V)
@@ -157,7 +180,7 @@ def multiply(kernel, V, x, y=None):
 
 
 def check_range(kernel, x, y=None):
-    """Errors where the dtype cannot hold the kernel of these columns."""
+    """Raise an error where the kernel of these columns exceeds the range of the dtype."""
     dtype = x.norms.dtype
     limits = array_namespace(x.norms).finfo(dtype)
     smallest, largest = float(limits.smallest_normal), float(limits.max)
@@ -178,14 +201,14 @@ def check_range(kernel, x, y=None):
 
 
 def _longest(columns):
-    """The largest norm as a Python number, 0 without any column."""
+    """Largest norm as a Python number; 0 where there is no column."""
     return (
         float(array_namespace(columns.norms).max(columns.norms)) if len(columns) else 0
     )
 
 
 def _in_tiles(compute, x):
-    """What `compute(n_numbers)` gives for tiles of so many numbers as suit the columns."""
+    """Result of `compute(n_numbers)`, for the entries of a tile on the device of x."""
     on_host = is_numpy_namespace(array_namespace(x.norms))
     side = _CACHE_TILE if on_host else _DEVICE_TILE
     n_numbers = numbers_at_once(x.norms, side**2)
@@ -193,22 +216,17 @@ def _in_tiles(compute, x):
 
 
 def _tiles(kernel, x, y, n_numbers):
-    """Slices of rows and columns with their tile; the upper ones without `y`."""
+    """Slices of rows and columns with their tile; without `y`, the upper tiles alone."""
     xp, side = array_namespace(x.norms), math.isqrt(n_numbers)
     others = x if y is None else y
     n_pairs = len(x) * len(others)
-    for rows in slices(0, len(x), side):
-        first = rows.start if y is None else 0
-        for columns in slices(first, len(others), side):
+    for rows in batches(len(x), side):
+        for columns in batches(len(others), side):
+            if y is None and columns.start < rows.start:
+                continue
             tile = kernel.tile(x[rows], others[columns], n_pairs)
             if y is None and rows == columns:
                 upper = xp.triu(tile, k=1)
                 eye = xp.eye(tile.shape[0], dtype=tile.dtype, device=device(tile))
                 tile = upper + upper.T + eye * kernel.diagonal(x[rows])
             yield rows, columns, tile
-
-
-def slices(start, stop, step):
-    """Consecutive slices of a length that make up a range."""
-    for begin in range(start, stop, step):
-        yield slice(begin, min(begin + step, stop))

@@ -1,12 +1,13 @@
 r"""Angles of nearly parallel columns, from differences that are exact where they are small.
 
-A cosine near one says little of its angle. For unit columns u and v the number
-:math:`s = 1 - u \cdot v = \lVert u - v \rVert^2 / 2` does, and for many pairs it is a
-product again: with a column w near all of them, a = u - w and b = v - w,
+A cosine near one does not determine its angle to rounding. For unit columns u and v the
+number :math:`s = 1 - u \cdot v = \lVert u - v \rVert^2 / 2` does. For many pairs it is
+again a matrix product: with a column w that is near to all of them, a = u - w and
+b = v - w,
 
 .. math:: s = (\lVert a \rVert^2 + \lVert b \rVert^2) / 2 - a \cdot b,
 
-which rounds in proportion to the squares of a and b and no longer to one.
+with a rounding in proportion to the squares of a and b instead of one.
 """
 
 import numpy as np
@@ -17,24 +18,37 @@ from sklearn_jlntk._backend.slices import batches
 
 __all__ = ["dense", "near_pairs"]
 
-# Pairs with 1 - |cos| = s below this, by the bytes of a float, get s from a difference.
-# Elsewhere the cosine is off by a few roundings eps and the first-layer kernel by
-# eps / (2 pi sin(theta)), less than 4 eps in either dtype. With a mean square of a and b
-# of 2 m in place of 2, roundings are m times as large and s must not be below m^2 times
-# this.
+# Limit on s = 1 - |cos|, by the bytes of a float, below which s is computed from a
+# difference. Above it, the error of the cosine is a few roundings eps and that of the
+# first-layer kernel eps / (2 pi sin(theta)), less than 4 eps in either dtype. With a mean
+# square of a and b of 2 m instead of 2, roundings are m times as large, and s must not be
+# below m^2 times the limit.
 _NEAR = {8: 1e-3, 4: 2e-2}
 # Numbers gathered at a time for single pairs.
 _GATHERED = 2**19
-# Pairs are gathered one by one where they are few for each column, or where so few
-# numbers are gathered that a block takes longer to set up.
+# Pairs are gathered one by one where there are few of them for each column, or where so few
+# numbers are gathered that setting up a block takes longer.
 _FEW_PAIRS, _FEW_NUMBERS = 4, 2**17
 
 
 def near_pairs(rho, U, V):  # (n_x, n_y), (l, n_x), (l, n_y)
-    r"""Mask of the nearly parallel and opposite pairs, and s and c of them in order.
+    r"""Mask of the nearly parallel and opposite pairs, and their s and c in order.
 
-    Three times None without any. Takes the cosines as products gave them, and the unit
-    columns, dense or CSC.
+    Parameters
+    ----------
+    rho : array of shape (n_x, n_y)
+        Cosines, as the products of the columns gave them.
+    U : array or CSC of shape (n_inputs, n_x)
+        Unit columns.
+    V : array or CSC of shape (n_inputs, n_y)
+        Unit columns of the other side.
+
+    Returns
+    -------
+    near : array of shape (n_x, n_y) or None
+        Mask; None, as are s and c, where there is no such pair.
+    s, c : array of shape (n_near,) or None
+        1 - cos and 1 + cos.
     """
     xp = array_namespace(rho)
     limit = _NEAR[xp.finfo(rho.dtype).bits // 8]
@@ -56,12 +70,12 @@ def near_pairs(rho, U, V):  # (n_x, n_y), (l, n_x), (l, n_y)
 
 
 def _are_few(n_pairs, shape, n_inputs):
-    """Whether pairs are gathered one by one in less time than a block takes."""
+    """Whether gathering the pairs one by one takes less time than a block."""
     return n_pairs <= _FEW_PAIRS * sum(shape) or n_pairs * n_inputs <= _FEW_NUMBERS
 
 
 def _in_blocks(U, V, todo, is_parallel, limit):
-    """1 - |cos| of the pairs of a mask, near one column after the other."""
+    """1 - |cos| of the pairs of a mask, in blocks around one column after the other."""
     xp = array_namespace(is_parallel)
     n_pairs = np.count_nonzero(todo)
     numbers = np.empty(todo.shape, dtype=np.intp)
@@ -82,9 +96,9 @@ def _in_blocks(U, V, todo, is_parallel, limit):
 
 
 def _in_a_block(U, V, todo, limit):
-    """Flat places and 1 - |cos| of pairs around the column with the most of them.
+    """Flat places and 1 - |cos| of pairs around the column that has the most pairs.
 
-    All pairs of that column are among them, for its own difference is zero.
+    All pairs of that column are among them, as its own difference is zero.
     """
     i = np.argmax(np.count_nonzero(todo, axis=1), keepdims=True)
     rows = np.flatnonzero(np.any(todo[:, todo[i[0], :]], axis=1))
@@ -93,7 +107,7 @@ def _in_a_block(U, V, todo, limit):
     A, B = _differences(_rows(U, rows), w), _differences(_rows(V, columns), w)
     mean = _half_squares(A)[:, None] + _half_squares(B)[None, :]
     gap = mean - dense(A @ B.T)
-    # Opposite to each other after all, a pair would have a gap near two.
+    # Two columns near w or -w may still be opposite to each other: their gap is near two.
     known = (gap >= limit * mean * mean) & (gap < 1)
     known = to_host(known) & todo[np.ix_(rows, columns)]
     places = rows[:, None] * todo.shape[1] + columns[None, :]
@@ -101,7 +115,7 @@ def _in_a_block(U, V, todo, limit):
 
 
 def _differences(rows, w):  # (n, l), (1, l) -> (n, l)
-    """Rows, turned to the side of one that they are near to, minus that."""
+    """Rows minus the row w, those on the opposite side of w after a change of sign."""
     rows = _with_signs(rows, dense(rows @ w.T)[:, 0] >= 0)
     if not sparse.issparse(rows):
         return rows - w
@@ -125,14 +139,14 @@ def _one_by_one(U, V, places, is_parallel):
 
 
 def _rows(U, indices):
-    """Columns of an array or CSC as rows, copied, repetition allowed."""
+    """Columns of an array or CSC as rows, copied; indices may repeat."""
     if sparse.issparse(U):
         return U.T[indices]
     return array_namespace(U).take(U.T, from_host(indices, U), axis=0)
 
 
 def _with_signs(rows, is_positive):
-    """Rows of our own times 1 or -1, in place."""
+    """Rows times 1 or -1, in place."""
     signs = 2 * array_namespace(is_positive).astype(is_positive, rows.dtype) - 1
     if sparse.issparse(rows):
         rows.data *= np.repeat(signs, np.diff(rows.indptr))
@@ -149,5 +163,5 @@ def _half_squares(rows):  # (n, l) -> (n,)
 
 
 def dense(products):
-    """The same numbers in an array, if they are in a sparse one."""
+    """Dense array of products that may be sparse."""
     return products.toarray() if sparse.issparse(products) else products

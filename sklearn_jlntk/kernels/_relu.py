@@ -1,10 +1,11 @@
-r"""Kernels of ReLU layers between columns, exact down to the smallest angles.
+r"""Kernels of ReLU networks between columns, exact down to the smallest angles.
 
-A pair of columns enters as :math:`s = 1 - \cos\theta` and :math:`c = 1 + \cos\theta`,
-both known to a few roundings of themselves: an angle taken from its cosine alone is
-wrong by the square root of a rounding where columns are nearly parallel. Adding a bias
-and passing a ReLU keep that, for neither subtracts close numbers. Norms are carried
-beside the pairs, so that the arithmetic is that of unit vectors whatever their scale.
+A pair of columns is represented by :math:`s = 1 - \cos\theta` and
+:math:`c = 1 + \cos\theta`, both with a relative error of a few roundings. An angle
+computed from its cosine alone would be wrong by the square root of a rounding where columns
+are nearly parallel. Biases and ReLU layers keep the relative error small, as they do not
+subtract close numbers. Norms are kept apart, so that the arithmetic is that of unit vectors
+at any scale.
 """
 
 import math
@@ -20,7 +21,7 @@ __all__ = ["ReluKernel", "cosine_and_angle", "one_minus_and_plus_cosine"]
 
 
 def cosine_and_angle(x, y):
-    r"""Cosines and :math:`\pi - \theta` of all pairs of two `Columns`, (n_x, n_y)."""
+    r"""Cosines, and angles :math:`\pi - \theta`, of all pairs of `Columns`, (n_x, n_y)."""
     rho = dense(x.directions.T @ y.directions)
     xp = array_namespace(rho)
     near, s, c = near_pairs(rho, x.directions, y.directions)
@@ -34,7 +35,7 @@ def cosine_and_angle(x, y):
 
 
 def one_minus_and_plus_cosine(x, y):
-    """Both numbers s and c of all pairs of two `Columns`, (n_x, n_y)."""
+    """Numbers s = 1 - cos and c = 1 + cos of all pairs of two `Columns`, (n_x, n_y)."""
     rho = dense(x.directions.T @ y.directions)
     s, c = 1 - rho, 1 + rho
     near, s_near, c_near = near_pairs(rho, x.directions, y.directions)
@@ -55,16 +56,16 @@ class ReluKernel:
         Standard deviation of the biases, those of the readout included.
     kind : {"first", "all", "nngp"}
         Tangent kernel where only the weights of the first layer are trained, tangent
-        kernel where all weights and biases are, or covariance of the output.
+        kernel where all weights and biases are trained, or covariance of the output.
 
     Notes
     -----
     With :math:`\rho = \cos\theta` the correlation of the pre-activations at two inputs,
     a layer maps it to :math:`\kappa_1 = (\sin\theta + (\pi - \theta)\cos\theta)/\pi`
-    and halves the squared norms; the share of gates open at both, among those open at
-    one, is :math:`\kappa_0 = 1 - \theta / \pi`. A bias :math:`\beta` appends a
-    coordinate to the vectors behind the correlation, whose norm r becomes
-    :math:`\sqrt{r^2 + \beta^2}`.
+    and halves the squared norms. Of the gates open at one input, the share
+    :math:`\kappa_0 = 1 - \theta / \pi` is open at the other one too. A bias :math:`\beta`
+    appends a coordinate to the vectors whose correlation :math:`\rho` is; their norm r
+    becomes :math:`\sqrt{r^2 + \beta^2}`.
     """
 
     depth: int
@@ -73,7 +74,7 @@ class ReluKernel:
 
     def tile(self, x, y, n_pairs):  # -> (n_x, n_y)
         """Kernel of all pairs of two `Columns`, a tile of a matrix of `n_pairs`."""
-        # Where one arc sine is all there is, NumPy's is as fast.
+        # For a single arc sine NumPy is as fast.
         if not self._is_arc_sine() and has_relu_layers(x.norms, n_pairs):
             return self._compiled_tile(x, y)
         tile = self._unit_tile(x, y)
@@ -104,13 +105,13 @@ class ReluKernel:
         return root if self.kind == "nngp" else tangent
 
     def scales(self, x):
-        """Factor of each column in front of the arithmetic of unit vectors."""
+        """Factor of each column by which the kernel of unit vectors is multiplied."""
         if self.kind == "first":
             return x.norms * 0.5 ** (self.depth / 2)
         return self._norms(x)[-1]
 
     def rays(self, x):
-        """Shares (a, b) of signal and bias in the norm at each layer, a^2 + b^2 = 1."""
+        """Shares (a, b) of signal and bias in the norm at each layer; a^2 + b^2 = 1."""
         xp = array_namespace(x.norms)
         if self.bias == 0:
             return [(xp.ones_like(x.norms), xp.zeros_like(x.norms))] * (self.depth + 1)
@@ -132,11 +133,17 @@ class ReluKernel:
         return self.kind == "first" and self.depth == 1 and self.bias == 0
 
     def _compiled_tile(self, x, y):
-        """`tile` on NumPy, in one pass over the pairs."""
+        """`tile` on NumPy arrays, in one compiled pass over the pairs."""
         s, c = one_minus_and_plus_cosine(x, y)
         return relu_layers(
-            *(s, c, self.rays(x), self.rays(y), self.scales(x), self.scales(y)),
-            *(self.kind, self.bias > 0),
+            s,
+            c,
+            self.rays(x),
+            self.rays(y),
+            self.scales(x),
+            self.scales(y),
+            self.kind,
+            self.bias > 0,
         )
 
     def _unit_tile(self, x, y):
@@ -155,13 +162,13 @@ class ReluKernel:
         return deque(layers, maxlen=1).pop()[0]
 
     def _first(self, products, layers):
-        """Products of the inputs times the gates open at both, layer by layer."""
+        """Inner products of the inputs times the shares of open gates, layer by layer."""
         for _, gates in islice(layers, self.depth):
             products *= gates
         return products
 
     def _all(self, layers, x, y):
-        """Correlation plus what the layers below pass on, layer by layer."""
+        """Correlation plus the tangent kernel of the layers below, layer by layer."""
         tangent, gates = next(layers)
         rays = zip(self.rays(x), self.rays(y), strict=True)
         for (a_x, _), (a_y, _) in islice(rays, 1, None):
@@ -173,7 +180,7 @@ class ReluKernel:
         return tangent
 
     def _layers(self, s, c, x, y):
-        """Correlation and share of open gates, layer by layer; no gates at the end."""
+        """Correlation and share of open gates, layer by layer; None for the last share."""
         xp = array_namespace(s)
         ray, *rays = zip(self.rays(x), self.rays(y), strict=True)
         if self.bias:
@@ -184,7 +191,7 @@ class ReluKernel:
             share = xp.atan2(sine, rho)
             share *= 1 / math.pi
             sine *= 1 / math.pi
-            # 1 - kappa_1: what is subtracted is theta^3 / (3 pi) beside theta^2 / 2.
+            # 1 - kappa_1: of s, about theta^2 / 2, only theta^3 / (3 pi) is subtracted.
             sine -= share * rho
             s = s - sine
             yield rho, 1 - share
@@ -196,10 +203,11 @@ class ReluKernel:
 
 
 def _append_bias(s, ray_x, ray_y, sign):
-    r"""Turn s of unit u and v to that of (a_x u, b_x) and (a_y v, b_y), in place.
+    r"""Replace s of unit vectors u and v by that of (a_x u, b_x) and (a_y v, b_y).
 
-    That is :math:`a_x a_y s + 1 - \cos(\psi_x - \psi_y)` with :math:`(a, b) =
-    (\cos\psi, \sin\psi)`; c, with sign 1, has the sum of the angles.
+    With :math:`(a, b) = (\cos\psi, \sin\psi)` it is
+    :math:`a_x a_y s + 1 - \cos(\psi_x - \psi_y)`; c, with sign 1, has the sum of the
+    angles.
     """
     (a_x, b_x), (a_y, b_y) = ray_x, ray_y
     xp = array_namespace(s)

@@ -225,9 +225,9 @@ def _davidson(H, precondition, rng):
     vectors. Other than `scipy.sparse.linalg.lobpcg`, which combines the present block with
     the last one, it keeps up to 160 vectors and stops at the residual of the smallest
     eigenvalue alone. With the same preconditioner, on kernel matrices of 3000 and 5000
-    rows that are not stored, this took 37 to 62 products in 6 to 21 seconds, and LOBPCG 61
-    to 204 in 8 to 70 seconds, in the best case 1.4 times as long; with a block of one
-    column, LOBPCG did not converge in 200 steps in two of four cases.
+    rows that are not stored, this took 37 to 62 products. LOBPCG took 61 to 204, and 2.3
+    times as long in the median of blocks of one, three and eight columns; with one column
+    it did not converge in 200 steps in two of four cases.
     """
     n = H.shape[0]
     basis, _ = np.linalg.qr(rng.standard_normal((n, _BLOCK)))
