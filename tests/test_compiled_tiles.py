@@ -26,7 +26,7 @@ def compiled(monkeypatch):
 
     def switch(on):
         fewest = 1 if on else float("inf")
-        monkeypatch.setattr(jit, "_FEWEST_PRE_ACTIVATIONS", fewest)
+        monkeypatch.setattr(jit, "FEWEST_PRE_ACTIVATIONS", fewest)
 
     return switch
 

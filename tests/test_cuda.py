@@ -74,6 +74,7 @@ def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
         cache(lambda kernels: HostModule(kernels, folder, backward=backward)),
     )
     monkeypatch.setattr(cuda, "is_cupy_array", lambda x: isinstance(x, np.ndarray))
+    monkeypatch.setattr(_pass_arrays, "is_numpy_array", lambda x: False)
     monkeypatch.setattr(
         "sklearn_jlntk._backend.jit.dispatch._is_enabled", lambda: False
     )

@@ -17,6 +17,7 @@ from sklearn_jlntk.gradient_descent import (
 )
 from sklearn_jlntk.gradient_descent._by_events import EventSteps
 from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.neural_network import _training
 from sklearn_jlntk.neural_network._samples import Samples
 from sklearn_jlntk.operators import Identity
 
@@ -264,6 +265,7 @@ def test_arrays_of_any_memory_layout(kind):
 def always(monkeypatch):
     """Take the event solver wherever it applies, for any size."""
     monkeypatch.setattr(_event_costs, "is_worth_it", lambda *sizes, **threads: True)
+    monkeypatch.setattr(_training, "_FEWEST_NEURONS", 0)
 
 
 def fitted(**params):

@@ -28,7 +28,7 @@ with_every_pass = pytest.mark.parametrize(
 @pytest.fixture(params=["bc", "abc"])
 def network(request, monkeypatch):
     """Network of two outputs, compiled for at any size."""
-    monkeypatch.setattr(jit, "_FEWEST_PRE_ACTIVATIONS", 1)
+    monkeypatch.setattr(jit, "FEWEST_PRE_ACTIVATIONS", 1)
     rng, like = np.random.default_rng(0), np.ones(1)
     A = Identity((WIDTH, WIDTH), like)
     if request.param == "abc":

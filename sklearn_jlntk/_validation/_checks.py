@@ -177,7 +177,7 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
     sample_weight : array of shape (n_samples,) or None
         Weights; None means one for each row.
     """
-    X, y, sample_weight = RowChunks.wrap(X), _read(y), _read(sample_weight)
+    X, y, sample_weight = _in_chunks(X), _read(y), _read(sample_weight)
     target_checks = {"multi_output": True, "y_numeric": True}
     if isinstance(X, RowChunks):
         rows = validate_chunk(estimator, X, X.slices[0], reset=reset)
@@ -223,8 +223,15 @@ def _checked_weights(sample_weight, X, rows):
     )
 
 
+def _in_chunks(X):
+    """Rows in chunks where they are elsewhere than in memory."""
+    return X if type(X) is np.ndarray else RowChunks.wrap(X)
+
+
 def _read(y):
     """Targets or weights, read where they are kept in chunks."""
+    if y is None or type(y) is np.ndarray:
+        return y
     return y if attribute_of(y, "chunks") is None else np.asarray(y)
 
 
@@ -275,7 +282,7 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
     if y is None:
         # Asked for without y, validate_data says so in scikit-learn's words.
         validate_data(estimator, X, y, accept_sparse="csr", reset=reset)
-    X, y, sample_weight = RowChunks.wrap(X), _read(y), _read(sample_weight)
+    X, y, sample_weight = _in_chunks(X), _read(y), _read(sample_weight)
     if isinstance(X, RowChunks):
         rows, y = validate_chunk(estimator, X, X.slices[0], reset=reset), to_host(y)
     else:

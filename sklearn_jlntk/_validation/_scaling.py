@@ -9,6 +9,8 @@ sums over rows, and `+` joins those of two chunks.
 
 import math
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -130,13 +132,22 @@ class RowNorm:
         """Norm of rows, dense or CSR; weights are on the host or beside them."""
         n_samples, n_features = X.shape
         weight = _host_weights(sample_weight, n_samples)
-        total = cls(0.0, 0.0)
-        for rows in batches(n_samples, max(1, _NUMBERS_AT_ONCE // max(1, n_features))):
-            largest, squares = _squared_norms(X[rows, :])
-            w = float(np.sum(weight[rows]))
-            mean = float(weight[rows] @ squares) / w if w > 0 else 0.0
-            total += cls(w, largest * math.sqrt(mean))
-        return total
+        length = max(1, _NUMBERS_AT_ONCE // max(1, n_features))
+        if n_samples <= length:
+            return cls._of_block(X, weight)
+        blocks = (
+            cls._of_block(X[rows, :], weight[rows])
+            for rows in batches(n_samples, length)
+        )
+        return reduce(add, blocks)
+
+    @classmethod
+    def _of_block(cls, X, weight):
+        """Norm of rows that are squared at a time."""
+        largest, squares = _squared_norms(X)
+        total = float(np.sum(weight))
+        mean = float(weight @ squares) / total if total > 0 else 0.0
+        return cls(total, largest * math.sqrt(mean))
 
     def __add__(self, other):
         total = self.weight + other.weight

@@ -34,6 +34,10 @@ def in_smaller_blocks(method):
 
     @wraps(method)
     def run(network, weights, features, *args, **kwargs):
+        if not is_queued(features):
+            # On the host a block fits a cache already; it is not what fills the memory.
+            return method(network, weights, features, *args, **kwargs)
+
         def compute(size):
             network_of_size = replace(network, block_size=size)
             return method(network_of_size, weights, features, *args, **kwargs)
@@ -62,7 +66,7 @@ def sample_slices(network, features):
     else:
         # A is applied to many columns at a time far faster than to few.
         length = 8 * size // network.width
-    return batches(features.shape[1], max(1, length))
+    return _slices(features.shape[1], max(1, length))
 
 
 def neuron_slices(network, *columns):
@@ -71,7 +75,12 @@ def neuron_slices(network, *columns):
         return [slice(None)]
     size = block_size(network, columns[0])
     length = max(1, size // max(Y.shape[1] for Y in columns))
-    return batches(network.width, length)
+    return _slices(network.width, length)
+
+
+def _slices(n_items, length):
+    """Slices of a length; a single one for what is no longer."""
+    return [slice(0, n_items)] if n_items <= length else batches(n_items, length)
 
 
 def as_c_array(matrix, dtype):

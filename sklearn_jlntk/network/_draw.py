@@ -168,8 +168,9 @@ def draw_network(architecture, sizes, output_shape, *, like, random_state):
     # Where "auto" keeps all inputs, no sketch is needed.
     lossless = architecture.n_components == "auto" and l == n_inputs
     exact = lossless or architecture.factorization == "dense"
-    kind = "identity" if exact else architecture.input_sketch
-    C = make_sketch(kind, l, n_inputs, rng=C_rng, like=like)
+    C = Identity((l, n_inputs), like)
+    if not exact:
+        C = make_sketch(architecture.input_sketch, l, n_inputs, rng=C_rng, like=like)
     if architecture.factorization == "abc":
         A = make_sketch(architecture.width_sketch, k, m, rng=A_rng, like=like).T
     else:

@@ -4,13 +4,19 @@ A tile is a block of neurons at a slice of the samples, so that no array of (wid
 n_samples) numbers is ever formed. The compiled passes give the same answers.
 """
 
+import math
+
 from sklearn_jlntk._backend import cuda
-from sklearn_jlntk._backend.array_api import array_namespace, device
+from sklearn_jlntk._backend.array_api import array_namespace, device, is_numpy_array
 from sklearn_jlntk._backend.threads import map_blocks
 from sklearn_jlntk.network._blocks import neuron_slices, sample_slices
 from sklearn_jlntk.network._pass_base import NetworkPass
 
 __all__ = ["ArrayPass", "as_numbers", "gate_pass"]
+
+
+# Multiplications of a product for which BLAS takes one thread by itself.
+_SMALL_PRODUCT = 2**18
 
 
 class ArrayPass(NetworkPass):
@@ -58,7 +64,7 @@ class ArrayPass(NetworkPass):
                 P = _pre_activations(network, weights, Y, rows)
                 return rows, *gate_pass(P, signs[rows, :])
 
-            blocks = map_blocks(forward, neuron_slices(network, Y), Y, network.width)
+            blocks = _map_blocks(forward, neuron_slices(network, Y), Y, network.width)
             s = cotangent(sum(u for _, _, u in blocks), columns)
 
             def backward(block, Y=Y, s=s):
@@ -74,7 +80,7 @@ class ArrayPass(NetworkPass):
                 else:
                     gradient[rows, :] += (signs[rows, :] @ s * gates) @ Y.T
 
-            map_blocks(backward, blocks, Y, network.width)
+            _map_blocks(backward, blocks, Y, network.width)
         return gradient
 
     def projected_gates(self, network, weights, features):  # (n_outputs, k, n)
@@ -112,11 +118,18 @@ def _sum_over_neurons(read, network, features):  # (n_outputs, n)
     chunks = []
     for columns in sample_slices(network, features):
         Y = features[:, columns]
-        parts = map_blocks(
-            lambda rows, Y=Y: read(Y, rows), neuron_slices(network, Y), Y, network.width
+        blocks = neuron_slices(network, Y)
+        chunks.append(
+            sum(_map_blocks(lambda rows, Y=Y: read(Y, rows), blocks, Y, network.width))
         )
-        chunks.append(sum(parts))
     return array_namespace(features).concat(chunks, axis=1)
+
+
+def _map_blocks(work, blocks, Y, width):
+    """Results of `work(block)` in order, on threads where there is enough to do."""
+    if width * math.prod(Y.shape) <= _SMALL_PRODUCT:
+        return [work(block) for block in blocks]
+    return map_blocks(work, blocks, Y, width)
 
 
 def _scaled_signs(network, features):  # (m, n_outputs)
@@ -136,7 +149,7 @@ def gate_pass(P, signs):  # (b, p), (b, n_outputs) -> gates, (n_outputs, p)
 
     The gates are booleans (b, p), or bits of integers where a CUDA kernel packs them.
     """
-    if cuda.has_gate_pass(P, signs):
+    if not is_numpy_array(P) and cuda.has_gate_pass(P, signs):
         return cuda.gate_pass(P, signs)
     gates = P > 0
     return gates, signs.T @ gated(P, gates)

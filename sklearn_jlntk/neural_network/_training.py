@@ -22,7 +22,7 @@ from sklearn_jlntk._backend.array_api import (
     to_host,
 )
 from sklearn_jlntk._validation import RowScaling
-from sklearn_jlntk.gradient_descent import gradient_descent
+from sklearn_jlntk.gradient_descent import DescentStatus, gradient_descent
 from sklearn_jlntk.gradient_descent._by_events import EventSteps
 from sklearn_jlntk.gradient_descent._loop import PlainSteps, QueuedSteps
 from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
@@ -36,6 +36,8 @@ from sklearn_jlntk.neural_network._theorem_rate import rate_of_theorem, warn_of_
 # Steps whose losses are read together where reading waits, and numbers that their
 # weights may take up: where these are many, a step is long and a read is nothing.
 _AHEAD, _NUMBERS_AHEAD = 16, 2**24
+# Neurons below which steps by events never pay.
+_FEWEST_NEURONS = 1000
 # Rounding of a network's outputs that leaves something of targets of size 1.
 _MOST_ROUNDING = 0.1
 # Parameters that a warm start cannot change: the network was drawn and trained with them.
@@ -107,7 +109,8 @@ def _train_from(start, estimator, data, *, resume, warn):
         if tasks.latest is not None:
             vars(estimator).update(tasks.latest())
         raise
-    judge_status(estimator, result, rate, loss, history, warn)
+    if estimator.tol is not None or result.status is DescentStatus.DIVERGED:
+        judge_status(estimator, result, rate, loss, history, warn)
     _forget_scores(estimator)
     fitted = attributes(result.weights, result.losses, True)
     vars(estimator).update(fitted)
@@ -265,7 +268,11 @@ def _steps(estimator, loss, rate, resume):
     if is_queued(start.weights):
         n_ahead = max(1, _NUMBERS_AHEAD // math.prod(start.weights.shape))
         return QueuedSteps(min(_AHEAD, n_ahead), to_floats)
-    if _may_skip_weights(estimator, resume) and hasattr(loss.samples, "features"):
+    if (
+        start.network.width >= _FEWEST_NEURONS
+        and _may_skip_weights(estimator, resume)
+        and hasattr(loss.samples, "features")
+    ):
         anchor = start.initial_weights
         steps = EventSteps(start.network, loss.samples, loss.alpha, anchor)
         if steps.applies_to(rate * start.mean_weight, estimator.max_iter):

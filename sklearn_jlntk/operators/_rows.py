@@ -13,6 +13,7 @@ from sklearn_jlntk._backend.memory import smaller_when_full
 from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.sparse_rows import canonical
 from sklearn_jlntk.operators._block_hadamard import BlockHadamard
+from sklearn_jlntk.operators._identity import Identity
 
 # Rows of a chunk where rows are long: so few that the Walsh-Hadamard transform keeps them
 # as rows, since transposing more of them would cost as much as the transform.
@@ -56,6 +57,8 @@ def project_rows(operator, X):
             f"operator of shape {operator.shape}; it takes rows, an array of shape "
             f"(n_samples, {n_in})."
         )
+    if isinstance(operator, Identity) and not sparse.issparse(X):
+        return X.T
     X = canonical(X) if sparse.issparse(X) else X
     if isinstance(operator, BlockHadamard):
         for compiled in (jit, cuda):

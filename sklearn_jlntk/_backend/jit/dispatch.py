@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 # Pre-activations of one pass; below this, compiling takes longer than fitting.
-_FEWEST_PRE_ACTIVATIONS = 2**20
+FEWEST_PRE_ACTIVATIONS = 2**20
 # Numbers of the rows to sketch; below this, loading compiled code takes longer.
 _FEWEST_NUMBERS = 2**22
 # Entries of a kernel matrix.
@@ -100,7 +100,7 @@ def _has_length_compiled_for(block_signs):
 
 def _is_worth_it(features, n_neurons):
     """Whether a pass has enough to compute to be compiled for."""
-    return n_neurons * features.shape[1] >= _FEWEST_PRE_ACTIVATIONS and _is_enabled()
+    return n_neurons * features.shape[1] >= FEWEST_PRE_ACTIVATIONS and _is_enabled()
 
 
 def _is_enabled():
