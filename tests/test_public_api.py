@@ -46,15 +46,15 @@ NAMES = {
 
 NETWORK_PARAMETERS = {
     "factorization": "bc",
-    "width": 4096,
+    "width": 384,
     "n_components": "auto",
     "effective_width": "auto",
     "input_sketch": "block-hadamard",
     "width_sketch": "block-hadamard",
     "learning_rate": "auto",
-    "max_iter": 500,
-    "tol": 1e-4,
-    "alpha": 0.0,
+    "max_iter": 1000,
+    "tol": 5e-5,
+    "alpha": 0.03,
     "normalize": "bias",
     "initial_output": "zero",
     "fit_intercept": True,
@@ -75,6 +75,8 @@ CLASSIFIER_PARAMETERS = dict(
         *list(NETWORK_PARAMETERS.items())[_FIRST:],
     ]
 )
+
+CLASSIFIER_PARAMETERS["tol"] = 1e-4
 
 # Parameters and defaults, in order: those before "*" may be given by position.
 REQUIRED = inspect.Parameter.empty

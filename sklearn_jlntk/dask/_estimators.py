@@ -27,7 +27,7 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
         pickles, which have None in its place.
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
-    width : int, default=4096
+    width : int, default=384
         Number of neurons m.
     n_components, effective_width : int or "auto", default="auto"
         Rows of C, the sketched dimension l; and rows of B in ``"abc"``, k.
@@ -36,12 +36,12 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
     learning_rate : float or "auto", default="auto"
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha, found in 16 sums over the rows.
-    max_iter : int, default=500
+    max_iter : int, default=1000
         Steps at the most.
-    tol : float or None, default=1e-4
+    tol : float or None, default=5e-5
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps.
-    alpha : float, default=0.0
+    alpha : float, default=0.03
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them.
@@ -200,7 +200,7 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
         pickles, which have None in its place.
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
-    width : int, default=4096
+    width : int, default=384
         Number of neurons m.
     n_components, effective_width : int or "auto", default="auto"
         Rows of C, the sketched dimension l; and rows of B in ``"abc"``, k.
@@ -209,12 +209,12 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
     learning_rate : float or "auto", default="auto"
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha, found in 16 sums over the rows.
-    max_iter : int, default=500
+    max_iter : int, default=1000
         Steps at the most.
     tol : float or None, default=1e-4
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps.
-    alpha : float, default=0.0
+    alpha : float, default=0.03
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them.
@@ -280,15 +280,15 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
         *,
         client=None,
         factorization="bc",
-        width=4096,
+        width=384,
         n_components="auto",
         effective_width="auto",
         input_sketch="block-hadamard",
         width_sketch="block-hadamard",
         learning_rate="auto",
-        max_iter=500,
+        max_iter=1000,
         tol=1e-4,
-        alpha=0.0,
+        alpha=0.03,
         normalize="bias",
         initial_output="zero",
         fit_intercept=True,

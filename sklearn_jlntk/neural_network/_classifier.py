@@ -35,7 +35,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     ----------
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
-    width : int, default=4096
+    width : int, default=384
         Number of neurons m.
     n_components, effective_width : int or "auto", default="auto"
         Rows of C, the sketched dimension l; and rows of B in ``"abc"``, k.
@@ -43,13 +43,13 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         Kinds of C and of A, named as for :class:`JLFactorizedNTKRegressor`.
     learning_rate : float, "auto" or "theory", default="auto"
         Step size :math:`\eta`.
-    max_iter : int, default=500
+    max_iter : int, default=1000
         Steps at the most.
     tol : float or None, default=1e-4
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps and does not
         warn.
-    alpha : float, default=0.0
+    alpha : float, default=0.03
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them; see :class:`JLFactorizedNTKRegressor`.
@@ -134,15 +134,15 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         self,
         *,
         factorization="bc",
-        width=4096,
+        width=384,
         n_components="auto",
         effective_width="auto",
         input_sketch="block-hadamard",
         width_sketch="block-hadamard",
         learning_rate="auto",
-        max_iter=500,
+        max_iter=1000,
         tol=1e-4,
-        alpha=0.0,
+        alpha=0.03,
         normalize="bias",
         initial_output="zero",
         fit_intercept=True,

@@ -33,7 +33,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C` (section 4), :math:`W = A B C` (section 5), or W
         itself (section 3, the baseline).
-    width : int, default=4096
+    width : int, default=384
         Number of neurons m.
     n_components : int or "auto", default="auto"
         Rows of C, the sketched dimension l. ``"auto"`` is
@@ -52,13 +52,13 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha; ``"theory"`` is that of Theorems 3.1, 4.1 and 5.1 with their
         constants set to 1, many orders of magnitude smaller.
-    max_iter : int, default=500
+    max_iter : int, default=1000
         Steps at the most.
-    tol : float or None, default=1e-4
+    tol : float or None, default=5e-5
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps and does not
         warn.
-    alpha : float, default=0.0
+    alpha : float, default=0.03
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them: ``"bias"`` appends a constant coordinate as large
