@@ -3,7 +3,7 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import joblib
 import numpy as np
@@ -38,14 +38,28 @@ def blas_counts():
     ]
 
 
+@contextmanager
+def kept(n_threads):
+    """So many BLAS threads, which are there again afterwards."""
+    with threadpool_limits(n_threads, user_api="blas"):
+        assert set(blas_counts()) == {n_threads}
+        yield
+        assert set(blas_counts()) == {n_threads}
+        assert n_blas_threads() == n_threads
+
+
 @pytest.fixture
 def three():
     """Three BLAS threads, which are there again afterwards."""
-    with threadpool_limits(3, user_api="blas"):
-        assert set(blas_counts()) == {3}
+    with kept(3):
         yield
-        assert set(blas_counts()) == {3}
-        assert n_blas_threads() == 3
+
+
+@pytest.fixture
+def two():
+    """Two BLAS threads: OpenBLAS before 0.3.29 may crash with more than there are cores."""
+    with kept(2):
+        yield
 
 
 class Stay(threading.Thread):
@@ -135,7 +149,7 @@ def draw(kind):
 
 
 @pytest.mark.parametrize("kind", ["bc", "abc"])
-def test_an_error_within_a_pass_gives_the_limit_back_at_once(three, kind):
+def test_an_error_within_a_pass_gives_the_limit_back_at_once(two, kind):
     network, weights, features = draw(kind)
     pullback = {"bc": BcNumbaPass(), "abc": AbcNumbaPass()}[kind].pullback
     seen = []
@@ -147,7 +161,7 @@ def test_an_error_within_a_pass_gives_the_limit_back_at_once(three, kind):
     # The traceback that is kept holds the frames of the pass.
     with pytest.raises(ArithmeticError) as kept:
         pullback(network, weights, features, cotangent)
-    assert set(blas_counts()) == {3}
+    assert set(blas_counts()) == {2}
     assert {n for counts in seen for n in counts} == {1}
     assert kept.tb is not None
 
@@ -321,7 +335,7 @@ def fitted(model, rows):
 
 @pytest.mark.parametrize("model, rows, is_exact", CASES.values(), ids=CASES)
 def test_fits_that_overlap_are_those_alone_and_leave_no_limit(
-    three, model, rows, is_exact
+    two, model, rows, is_exact
 ):
     alone = fitted(model, rows)
     barrier = threading.Barrier(3, timeout=TIMEOUT)
@@ -332,7 +346,7 @@ def test_fits_that_overlap_are_those_alone_and_leave_no_limit(
 
     with ThreadPoolExecutor(3) as pool:
         results = list(pool.map(fit, range(3)))
-    assert set(blas_counts()) == {3}
+    assert set(blas_counts()) == {2}
     results += joblib.Parallel(n_jobs=3, backend="threading")(
         joblib.delayed(fitted)(model, rows) for _ in range(3)
     )
