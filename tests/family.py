@@ -54,7 +54,7 @@ def fitted(estimator, X, y, sample_weight=None):
 def answers(estimator, X):
     """What a fitted estimator answers to rows, by the name of the method."""
     found = {}
-    for method in ("predict", "decision_function", "transform"):
+    for method in ("predict", "decision_function", "predict_proba", "transform"):
         if hasattr(estimator, method) and not (
             is_classifier(estimator) and method == "predict"
         ):

@@ -91,7 +91,8 @@ def _in_blocks(U, V, todo, is_parallel, limit):
     found.append(numbers.reshape(-1)[places])
     rest = xp.take(is_parallel, from_host(found[-1], is_parallel))
     gaps.append(_one_by_one(U, V, places, rest))
-    order = np.argsort(np.concatenate(found))
+    # Runs in order, which a stable sort merges.
+    order = np.argsort(np.concatenate(found), kind="stable")
     return xp.take(xp.concat(gaps), from_host(order, is_parallel))
 
 
