@@ -11,6 +11,7 @@ from sklearn_jlntk._validation._checks import (
     check_same_namespace,
     check_two_classes,
     has_finite_sum,
+    in_memory,
     move_beside,
     take_labels,
     take_rows,
@@ -19,6 +20,7 @@ from sklearn_jlntk._validation._checks import (
     validate_rows,
     validate_rows_and_labels,
     validate_rows_and_targets,
+    validate_weights,
     weight_classes,
 )
 from sklearn_jlntk._validation._row_hashes import row_hashes
@@ -48,6 +50,7 @@ __all__ = [
     "check_two_classes",
     "has_constant",
     "has_finite_sum",
+    "in_memory",
     "move_beside",
     "row_hashes",
     "take_labels",
@@ -57,5 +60,6 @@ __all__ = [
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
+    "validate_weights",
     "weight_classes",
 ]

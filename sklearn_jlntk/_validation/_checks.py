@@ -50,6 +50,7 @@ __all__ = [
     "check_same_namespace",
     "check_two_classes",
     "has_finite_sum",
+    "in_memory",
     "move_beside",
     "take_labels",
     "take_rows",
@@ -58,8 +59,15 @@ __all__ = [
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
+    "validate_weights",
     "weight_classes",
 ]
+
+
+def in_memory(X):
+    """Rows read into memory where they are kept elsewhere; others as they are."""
+    X = RowChunks.wrap(X)
+    return X[:] if isinstance(X, RowChunks) else X
 
 
 def _float_dtypes(X):
@@ -203,13 +211,35 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
 def _one_column(y):
     """Labels of shape (n_samples,); a column is flattened with scikit-learn's warning."""
     labels = column_or_1d(y)
-    if len(np.shape(y)) == 2:
+    # np.shape asks objects that want no function of NumPy's to be called on them.
+    n_axes = y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim
+    if n_axes == 2:
         warn_user(
             "A column-vector y was passed when a 1d array was expected. Please change the "
             "shape of y to (n_samples, ), for example using ravel().",
             DataConversionWarning,
         )
     return labels
+
+
+def validate_weights(sample_weight, X):
+    """Checked weights beside checked rows, for those who take no targets.
+
+    Parameters
+    ----------
+    sample_weight : float or array-like of shape (n_samples,), default=None
+        Non-negative weights, not all zero.
+    X : array or CSR of shape (n_samples, n_features)
+        Checked rows.
+
+    Returns
+    -------
+    sample_weight : array of shape (n_samples,) or None
+        Weights in the dtype of X; None means one for each row.
+    """
+    xp, _, device_ = get_namespace_and_device(X)
+    (sample_weight,) = _move_to_rows((_read(sample_weight),), xp, device_)
+    return _checked_weights(sample_weight, X, X)
 
 
 def _checked_weights(sample_weight, X, rows):
