@@ -173,7 +173,7 @@ def test_typical_weight_is_a_weight_of_half_of_all():
 
 
 class Scripted:
-    """Leave-one-out errors of one sample, one number for each alpha."""
+    """Leave-one-out errors of one sample, a number for each alpha."""
 
     targets, weight = np.zeros((1, 1)), np.ones(1)
 
@@ -181,8 +181,8 @@ class Scripted:
         self.errors = errors
 
     def solve_left_out(self, alphas):
-        for place, error in enumerate(self.errors):
-            yield place, np.full((1, 1), alphas[place]), np.full((1, 1), error)
+        for place, alpha in enumerate(alphas):
+            yield place, np.full((1, 1), alpha), np.full((1, 1), self.errors[alpha])
 
 
 @pytest.mark.parametrize(
@@ -193,13 +193,15 @@ class Scripted:
         ([np.nan, 4.0, np.nan], 1),
         ([np.nan, np.nan, np.inf], 2),
         ([0.0, 0.0, 0.0], 2),
+        ([1.0, 1.0 + 1e-9, 2.0], 1),
+        ([np.inf, np.inf, np.inf], 2),
     ],
 )
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
 def test_ties_and_what_is_no_number_never_win(errors, chosen, order):
     alphas = [0.1, 1.0, 10.0]
     choice = choose_alpha(
-        Scripted([errors[i] for i in order]),
+        Scripted(dict(zip(alphas, errors, strict=True))),
         [alphas[i] for i in order],
         lambda left_out: -abs(float(left_out[0, 0])),
         intercept=False,
@@ -211,7 +213,10 @@ def test_ties_and_what_is_no_number_never_win(errors, chosen, order):
 def test_error_where_no_score_is_a_number():
     with pytest.raises(ValueError, match=r"Scale the columns of X"):
         choose_alpha(
-            Scripted([np.nan] * 2), [1.0, 2.0], lambda p: p[0, 0], intercept=False
+            Scripted({1.0: np.nan, 2.0: np.nan}),
+            [1.0, 2.0],
+            lambda left_out: float(left_out[0, 0]),
+            intercept=False,
         )
 
 

@@ -5,11 +5,8 @@ from sklearn_jlntk._validation._checks import (
     StrOptions,
     cast_results,
     cast_rows,
-    check_labels,
     check_rows,
-    check_same_classes,
     check_same_namespace,
-    check_two_classes,
     has_finite_sum,
     in_memory,
     move_beside,
@@ -21,6 +18,11 @@ from sklearn_jlntk._validation._checks import (
     validate_rows_and_labels,
     validate_rows_and_targets,
     validate_weights,
+)
+from sklearn_jlntk._validation._labels import (
+    check_labels,
+    check_same_classes,
+    check_two_classes,
     weight_classes,
 )
 from sklearn_jlntk._validation._row_hashes import row_hashes

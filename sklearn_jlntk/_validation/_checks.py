@@ -16,7 +16,6 @@ from sklearn.utils._array_api import (
     supported_float_dtypes,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -44,11 +43,8 @@ __all__ = [
     "StrOptions",
     "cast_results",
     "cast_rows",
-    "check_labels",
     "check_rows",
-    "check_same_classes",
     "check_same_namespace",
-    "check_two_classes",
     "has_finite_sum",
     "in_memory",
     "move_beside",
@@ -60,7 +56,6 @@ __all__ = [
     "validate_rows_and_labels",
     "validate_rows_and_targets",
     "validate_weights",
-    "weight_classes",
 ]
 
 
@@ -317,51 +312,6 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
     check_consistent_length(X, y)
     check_classification_targets(y)
     return X, y, _checked_weights(sample_weight, X, rows)
-
-
-def check_labels(y, classes):
-    """Error where y has labels that are not among the classes."""
-    known = set(to_host(classes).tolist())
-    unknown = sorted(set(to_host(y).tolist()) - known, key=str)
-    if unknown:
-        raise ValueError(
-            f"y has the labels {unknown}, which are not among the classes "
-            f"{to_host(classes).tolist()}. Give all labels to the first fit, in y or by "
-            "`classes` of partial_fit, or fit a new model."
-        )
-
-
-def check_same_classes(given, classes):
-    """Error where the classes given are not those of the first call."""
-    given, known = (np.unique(to_host(labels)).tolist() for labels in (given, classes))
-    if given != known:
-        raise ValueError(
-            f"classes={given} are not those of the first call, {known}. Leave them out, or "
-            "fit a new model."
-        )
-
-
-def check_two_classes(classes):
-    """Error where there is one class alone."""
-    if classes.shape[0] < 2:
-        raise ValueError(
-            f"y has 1 class, {classes[0]}; a classifier needs samples of two classes at "
-            "least."
-        )
-
-
-def weight_classes(class_weight, classes, y, sample_weight):
-    """Sample weights times those of the classes of labels y, on the host."""
-    classes, labels = to_host(classes), to_host(y)
-    if sample_weight is not None:
-        sample_weight = to_host(sample_weight)
-    present = np.isin(classes, labels)
-    of_class = np.ones(len(classes))
-    of_class[present] = compute_class_weight(
-        class_weight, classes=classes[present], y=labels, sample_weight=sample_weight
-    )
-    weight = of_class[np.searchsorted(classes, labels)]
-    return weight if sample_weight is None else weight * sample_weight
 
 
 def move_beside(X, array):

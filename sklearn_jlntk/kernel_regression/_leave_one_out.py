@@ -19,6 +19,8 @@ __all__ = ["GRID", "Choice", "choose_alpha", "typical_weight"]
 # From almost no ridge to almost nothing but the mean, for kernels of about one on the
 # diagonal and weights of about one.
 GRID = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2)
+# Relative difference of scores that are the same.
+_EQUAL = 1e-6
 
 
 class Choice(NamedTuple):
@@ -45,8 +47,8 @@ class Choice(NamedTuple):
 def choose_alpha(system, alphas, score, *, intercept):
     """`Choice` among some values of alpha.
 
-    Of equal scores, that of the largest alpha is taken, the smoothest function; one that
-    is not a number never is.
+    Of scores that are equal to six digits, that of the largest alpha is taken, the
+    smoothest function and the best conditioned; one that is not a number never is.
 
     Parameters
     ----------
@@ -64,20 +66,28 @@ def choose_alpha(system, alphas, score, *, intercept):
     ValueError
         If no score is a number.
     """
+    descending = np.argsort(alphas)[::-1]
+    ordered = [alphas[place] for place in descending]
     scores, best = np.full(len(alphas), np.nan), None
-    for place, dual, left_out in _left_out(system, alphas, intercept):
-        scores[place] = score(left_out)
-        rank = scores[place], alphas[place]
-        if not np.isnan(scores[place]) and (best is None or rank > best[0]):
-            best = rank, place, dual, left_out
+    for number, dual, left_out in _left_out(system, ordered, intercept):
+        place = int(descending[number])
+        scores[place] = value = score(left_out)
+        if not np.isnan(value) and (
+            best is None or _is_better(value, scores[best.place])
+        ):
+            best = Choice(place, scores, dual, left_out)
     if best is None:
         raise ValueError(
             "Leave-one-out gave no number at any alpha: the kernel of these rows, or the "
             "targets, over- or underflow. Scale the columns of X, for instance by "
             "StandardScaler."
         )
-    _, place, dual, left_out = best
-    return Choice(place, scores, dual, left_out)
+    return best
+
+
+def _is_better(score, highest):
+    """Whether a score is more than rounding above the best one of larger alphas."""
+    return score > highest + (_EQUAL * abs(highest) if np.isfinite(highest) else 0)
 
 
 def _left_out(system, alphas, intercept):
