@@ -1,6 +1,10 @@
 """Wide neural networks in the kernel regime, as scikit-learn estimators."""
 
-from sklearn_jlntk.kernel_regression import NTKKernel, NystroemNTKKernel
+from sklearn_jlntk.kernel_regression import (
+    NTKKernel,
+    NTKKernelClassifier,
+    NystroemNTKKernel,
+)
 from sklearn_jlntk.neural_network import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
@@ -14,5 +18,6 @@ __all__ = [
     "JLFactorizedNTKClassifier",
     "JLFactorizedNTKRegressor",
     "NTKKernel",
+    "NTKKernelClassifier",
     "NystroemNTKKernel",
 ]

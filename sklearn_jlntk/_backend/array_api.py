@@ -29,6 +29,7 @@ __all__ = [
     "available_device",
     "check_card",
     "device",
+    "float_dtypes",
     "from_host",
     "from_kept",
     "full_precision_matmul",
@@ -74,6 +75,16 @@ def from_host(values, like, dtype=None):
         name = getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
         values = values.astype(name, copy=False)
     return array_namespace(like).asarray(values, device=device(like))
+
+
+def float_dtypes(like):
+    """Real floating dtypes from that of an array to the widest beside it, one or two."""
+    xp = array_namespace(like)
+    known = xp.__array_namespace_info__().dtypes(
+        kind="real floating", device=device(like)
+    )
+    widest = known.get("float64", like.dtype)
+    return (like.dtype,) if like.dtype == widest else (like.dtype, widest)
 
 
 def to_floats(scalars):

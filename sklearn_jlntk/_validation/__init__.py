@@ -5,12 +5,10 @@ from sklearn_jlntk._validation._checks import (
     StrOptions,
     cast_results,
     cast_rows,
-    check_labels,
     check_rows,
-    check_same_classes,
     check_same_namespace,
-    check_two_classes,
     has_finite_sum,
+    in_memory,
     move_beside,
     take_labels,
     take_rows,
@@ -19,6 +17,12 @@ from sklearn_jlntk._validation._checks import (
     validate_rows,
     validate_rows_and_labels,
     validate_rows_and_targets,
+    validate_weights,
+)
+from sklearn_jlntk._validation._labels import (
+    check_labels,
+    check_same_classes,
+    check_two_classes,
     weight_classes,
 )
 from sklearn_jlntk._validation._row_hashes import row_hashes
@@ -48,6 +52,7 @@ __all__ = [
     "check_two_classes",
     "has_constant",
     "has_finite_sum",
+    "in_memory",
     "move_beside",
     "row_hashes",
     "take_labels",
@@ -57,5 +62,6 @@ __all__ = [
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
+    "validate_weights",
     "weight_classes",
 ]

@@ -16,7 +16,6 @@ from sklearn.utils._array_api import (
     supported_float_dtypes,
 )
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -44,12 +43,10 @@ __all__ = [
     "StrOptions",
     "cast_results",
     "cast_rows",
-    "check_labels",
     "check_rows",
-    "check_same_classes",
     "check_same_namespace",
-    "check_two_classes",
     "has_finite_sum",
+    "in_memory",
     "move_beside",
     "take_labels",
     "take_rows",
@@ -58,8 +55,14 @@ __all__ = [
     "validate_rows",
     "validate_rows_and_labels",
     "validate_rows_and_targets",
-    "weight_classes",
+    "validate_weights",
 ]
+
+
+def in_memory(X):
+    """Rows read into memory where they are kept elsewhere; others as they are."""
+    X = RowChunks.wrap(X)
+    return X[:] if isinstance(X, RowChunks) else X
 
 
 def _float_dtypes(X):
@@ -203,13 +206,35 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
 def _one_column(y):
     """Labels of shape (n_samples,); a column is flattened with scikit-learn's warning."""
     labels = column_or_1d(y)
-    if len(np.shape(y)) == 2:
+    # np.shape asks objects that want no function of NumPy's to be called on them.
+    n_axes = y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim
+    if n_axes == 2:
         warn_user(
             "A column-vector y was passed when a 1d array was expected. Please change the "
             "shape of y to (n_samples, ), for example using ravel().",
             DataConversionWarning,
         )
     return labels
+
+
+def validate_weights(sample_weight, X):
+    """Checked weights beside checked rows, for those who take no targets.
+
+    Parameters
+    ----------
+    sample_weight : float or array-like of shape (n_samples,), default=None
+        Non-negative weights, not all zero.
+    X : array or CSR of shape (n_samples, n_features)
+        Checked rows.
+
+    Returns
+    -------
+    sample_weight : array of shape (n_samples,) or None
+        Weights in the dtype of X; None means one for each row.
+    """
+    xp, _, device_ = get_namespace_and_device(X)
+    (sample_weight,) = _move_to_rows((_read(sample_weight),), xp, device_)
+    return _checked_weights(sample_weight, X, X)
 
 
 def _checked_weights(sample_weight, X, rows):
@@ -294,51 +319,6 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
     check_consistent_length(X, y)
     check_classification_targets(y)
     return X, y, _checked_weights(sample_weight, X, rows)
-
-
-def check_labels(y, classes):
-    """Error where y has labels that are not among the classes."""
-    known = set(to_host(classes).tolist())
-    unknown = sorted(set(to_host(y).tolist()) - known, key=str)
-    if unknown:
-        raise ValueError(
-            f"y has the labels {unknown}, which are not among the classes "
-            f"{to_host(classes).tolist()}. Give all labels to the first fit, in y or by "
-            "`classes` of partial_fit, or fit a new model."
-        )
-
-
-def check_same_classes(given, classes):
-    """Error where the classes given are not those of the first call."""
-    given, known = (np.unique(to_host(labels)).tolist() for labels in (given, classes))
-    if given != known:
-        raise ValueError(
-            f"classes={given} are not those of the first call, {known}. Leave them out, or "
-            "fit a new model."
-        )
-
-
-def check_two_classes(classes):
-    """Error where there is one class alone."""
-    if classes.shape[0] < 2:
-        raise ValueError(
-            f"y has 1 class, {classes[0]}; a classifier needs samples of two classes at "
-            "least."
-        )
-
-
-def weight_classes(class_weight, classes, y, sample_weight):
-    """Sample weights times those of the classes of labels y, on the host."""
-    classes, labels = to_host(classes), to_host(y)
-    if sample_weight is not None:
-        sample_weight = to_host(sample_weight)
-    present = np.isin(classes, labels)
-    of_class = np.ones(len(classes))
-    of_class[present] = compute_class_weight(
-        class_weight, classes=classes[present], y=labels, sample_weight=sample_weight
-    )
-    weight = of_class[np.searchsorted(classes, labels)]
-    return weight if sample_weight is None else weight * sample_weight
 
 
 def move_beside(X, array):

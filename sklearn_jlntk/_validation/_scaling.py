@@ -222,9 +222,17 @@ class TargetScaling(NamedTuple):
         return outputs * scale + mean
 
     def is_resolved_by(self, dtype):
-        """Whether roundings of a dtype at the mean are small beside the scale."""
-        eps = 1.2e-7 if "float32" in str(dtype) else 2.3e-16
-        return bool(np.all(eps * np.abs(self.mean) <= _RESOLUTION * self.scale))
+        """Whether roundings of a dtype at the mean are small beside the scale.
+
+        And whether its range reaches well beyond both.
+        """
+        info = np.finfo("float32" if "float32" in str(dtype) else "float64")
+        size = np.abs(self.mean)
+        is_fine = info.eps * size <= _RESOLUTION * self.scale
+        is_in_range = (self.scale > info.tiny / info.eps) & (
+            np.maximum(size, self.scale) < info.max * info.eps
+        )
+        return bool(np.all(is_fine & is_in_range))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,31 +1,54 @@
 """Parameters of the kernel estimators, and the kernel between their rows."""
 
+import inspect
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._backend.array_api import available_device, host_or_cuda, to_host
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    available_device,
+    float_dtypes,
+    from_host,
+    host_or_cuda,
+    prototype,
+    to_host,
+)
+from sklearn_jlntk._backend.slices import batches
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
     Interval,
-    RowNorm,
     StrOptions,
-    cast_results,
+    TargetMoments,
     cast_rows,
     check_same_namespace,
     has_constant,
-    row_hashes,
     validate_rows,
 )
-from sklearn_jlntk.kernels._matrix import as_columns, assemble
+from sklearn_jlntk.kernels._matrix import as_columns, multiply
 from sklearn_jlntk.kernels._relu import ReluKernel
 from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
 from sklearn_jlntk.ntk import infinite_width_kernel
 from sklearn_jlntk.operators import SKETCHES, project_rows
+from sklearn_jlntk.out_of_core import RowChunks
+
+# Parameters that do nothing unless `factorization` is one of some values.
+_NEEDED_FACTORIZATIONS = {
+    "n_components": ("bc", "abc"),
+    "input_sketch": ("bc", "abc"),
+    "width": ("abc",),
+    "effective_width": ("abc",),
+    "width_sketch": ("abc",),
+}
+# Rows that are scaled and sketched at a time for predictions.
+_ROWS = 4096
+# Share of the targets' scale that rounding the kernel may take of predictions, before it
+# is computed in double precision.
+_LOST = 1e-4
 
 
 class KernelEstimator(BaseEstimator):
@@ -35,8 +58,8 @@ class KernelEstimator(BaseEstimator):
         "depth": [Interval(Integral, 0, None, closed="left")],
         "train": [StrOptions({"first", "all"})],
         "bias": [Interval(Real, 0, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "time": [Interval(Real, 0, None, closed="left"), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "fit_intercept": ["boolean"],
         "factorization": [StrOptions({"bc", "abc"}), None],
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
@@ -61,7 +84,7 @@ class KernelEstimator(BaseEstimator):
         train="first",
         bias=0.0,
         alpha=1.0,
-        time=None,
+        fit_intercept=True,
         factorization=None,
         n_components="auto",
         width=4096,
@@ -76,7 +99,7 @@ class KernelEstimator(BaseEstimator):
         self.train = train
         self.bias = bias
         self.alpha = alpha
-        self.time = time
+        self.fit_intercept = fit_intercept
         self.factorization = factorization
         self.n_components = n_components
         self.width = width
@@ -87,19 +110,34 @@ class KernelEstimator(BaseEstimator):
         self.device = device
         self.random_state = random_state
 
+    def _warn_of_idle_parameters(self):
+        """Warn of parameters that were set and that `factorization` leaves idle."""
+        defaults = inspect.signature(type(self)).parameters
+        idle = [
+            name
+            for name, values in _NEEDED_FACTORIZATIONS.items()
+            if self.factorization not in values
+            and getattr(self, name) != defaults[name].default
+        ]
+        if idle:
+            given = ", ".join(f"{name}={getattr(self, name)!r}" for name in idle)
+            needed = " or ".join(map(repr, _NEEDED_FACTORIZATIONS[idle[-1]]))
+            has = "has" if len(idle) == 1 else "have"
+            warn_user(
+                f"{given} {has} no effect with factorization={self.factorization!r}. Set "
+                f"factorization={needed}, or leave {' and '.join(idle)} out."
+            )
+
     def _forget(self):
         """Remove what an earlier fit set, for this one may set less."""
         for name in [n for n in vars(self) if n.endswith("_")]:
             delattr(self, name)
 
-    def _scale_rows(self, X, sample_weight=None):
-        """Settle how rows are scaled, by the norms of these."""
-        self.row_scaling_ = RowNorm.of(X, sample_weight).scaling(self.normalize)
-
-    def _draw(self, X, output_shape, like):
+    def _draw(self, shape, output_shape, count_distinct, like):
         """Draw what the factorisation needs, and settle the kernel function.
 
-        X are the training rows that count, without repetition.
+        `shape` is that of the rows of positive weight, and `count_distinct` gives the
+        number of different ones; None where all are.
         """
         self._kernel_ = ReluKernel(int(self.depth), float(self.bias), self.train)
         if self.factorization is None:
@@ -111,11 +149,9 @@ class KernelEstimator(BaseEstimator):
                 f"bias={self.bias} were given. Use depth=1, train='first' and bias=0, or "
                 "factorization='bc'."
             )
-        n_inputs = X.shape[1] + has_constant(self.normalize)
         architecture = Architecture.of(self)
-        sizes = resolve_sizes(
-            architecture, n_inputs, X.shape[0], lambda: len(np.unique(row_hashes(X)))
-        )
+        n_inputs = shape[1] + has_constant(self.normalize)
+        sizes = resolve_sizes(architecture, n_inputs, shape[0], count_distinct)
         network, _ = draw_network(
             architecture, sizes, output_shape, like=like, random_state=self.random_state
         )
@@ -125,40 +161,140 @@ class KernelEstimator(BaseEstimator):
             self.output_signs_ = network.output_signs
             self._kernel_ = infinite_width_kernel(network)
 
-    def _checked_columns(self, X, method, attribute):
-        """Columns of checked rows, and the function that results go through."""
-        check_is_fitted(self, "X_fit_")
-        if not hasattr(self, attribute):
-            raise NotFittedError(
-                f"This NTKKernel was fitted without targets, and {method} needs them. "
-                "Call fit(X, y) first; without y, transform is what there is."
-            )
-        check_same_namespace(X, self, attribute="X_fit_", method=method)
-        available_device(self.device, warn=True)
-        X = validate_rows(self, X, reset=False)
-        columns = self._columns(cast_rows(X, self.X_fit_.dtype))
-        return columns, lambda results: cast_results(self._as_fitted(results), X)
+    def _scale_targets(self, y, sample_weight, *, rescale=True):
+        """Targets in columns as they are learned, on the host in double precision."""
+        moments = TargetMoments.of(y, sample_weight)
+        self.target_scaling_ = moments.scaling(
+            center=self.fit_intercept, rescale=rescale
+        )
+        z = self.target_scaling_.apply(y, np.empty(0))
+        return z.reshape(z.shape[0], -1)
 
-    def _columns(self, X):
-        """Rows turned to columns as the kernel takes them, where to compute."""
+    def _keep_model(self, dual):
+        """Set coefficients and intercept of the targets from those of scaled ones."""
+        like, dtype = self._beside_fitted(), self._dtype_that_carries(dual)
+        mean, scale = self.target_scaling_.mean, self.target_scaling_.scale
+        dual = (to_host(dual) * scale).reshape(dual.shape[0], *mean.shape)
+        self.dual_coef_ = from_host(dual, like, dtype)
+        self.intercept_ = (
+            float(mean)
+            if mean.ndim == 0
+            else from_host(mean, like, float_dtypes(like)[-1])
+        )
+
+    def _dtype_that_carries(self, dual):
+        """Dtype to predict in by coefficients of scaled targets.
+
+        That of the rows, unless rounding the kernel to it would cost digits of the
+        predictions; else the most precise one.
+        """
+        single, *wider = float_dtypes(self._beside_fitted())
+        diagonal = self._kernel_.diagonal(self._columns(self._fitted_rows()))
+        largest = np.max(to_host(diagonal), initial=0.0)
+        eps = np.finfo(name_of(single)).eps
+        errors = largest * eps * np.linalg.norm(to_host(dual), axis=0)
+        is_carried = np.all(errors < _LOST)
+        if is_carried and self.target_scaling_.is_resolved_by(single):
+            return single
+        return wider[0] if wider else single
+
+    def _outputs(self, X, method, dual=None):
+        """Outputs for rows in any form, (n_samples,) or (n_samples, n_outputs).
+
+        `dual` are other coefficients than the fitted ones, for several times the outputs.
+        """
+        check_is_fitted(self, "dual_coef_")
+        available_device(self.device, warn=True)
+        outputs_of = self._function(dual)
+        return self._by_chunks(X, lambda X: outputs_of(self._checked_rows(X, method)))
+
+    def _function(self, dual=None):
+        """Outputs as a function of checked rows, beside the caller."""
+        dual = self.dual_coef_ if dual is None else dual
+        dual = host_or_cuda(dual, available_device(self.device))
+        columns = dual[:, None] if dual.ndim == 1 else dual
+        fitted = self._columns(self._fitted_rows(), dual.dtype)
+        offset = np.atleast_1d(to_host(self.intercept_))
+        offset = np.tile(offset, columns.shape[1] // offset.size)
+        offset = from_host(offset, dual, dual.dtype)
+
+        def outputs_of(rows):
+            blocks = []
+            for some in batches(rows.shape[0], _ROWS):
+                x = self._columns(self._in_dtype_of_fit(rows[some, :]), dual.dtype)
+                blocks.append(multiply(self._kernel_, columns, x, fitted))
+            y = array_namespace(dual).concat(blocks, axis=0) + offset
+            return self._in_dtype_of(rows, y[:, 0] if dual.ndim == 1 else y)
+
+        return outputs_of
+
+    def _by_chunks(self, X, outputs_of):
+        """`outputs_of` the rows; one chunk after the other where X is not in memory."""
+        X = RowChunks.wrap(X)
+        if not isinstance(X, RowChunks):
+            return outputs_of(X)
+        chunks = []
+        for part in X.slices:
+            with X.naming_rows(part):
+                chunks.append(to_host(outputs_of(X[part])))
+        return np.concatenate(chunks)
+
+    def _checked_rows(self, X, method):
+        """Checked rows where the caller has them."""
+        check_same_namespace(X, self, attribute=self._fitted_rows_name, method=method)
+        return validate_rows(self, X, reset=False)
+
+    def _fitted_rows(self):
+        """Rows that the kernel has on its other side."""
+        return getattr(self, self._fitted_rows_name)
+
+    def _beside_fitted(self):
+        """Empty array of the kind that the fitted attributes are of."""
+        like = prototype(numbers_of(self._fitted_rows()))
+        return host_or_cuda(like, "cpu") if self.device else like
+
+    def _in_dtype_of_fit(self, rows):
+        """Checked rows in the dtype of those of `fit`."""
+        return cast_rows(rows, self._fitted_rows().dtype)
+
+    def _in_dtype_of(self, rows, y):
+        """Outputs beside the caller, in the dtype of the rows if that resolves them."""
+        dtypes = float_dtypes(numbers_of(rows))
+        is_resolved = self.target_scaling_.is_resolved_by(dtypes[0])
+        return self._as_fitted(y, dtypes[0] if is_resolved else dtypes[-1])
+
+    def _columns(self, X, dtype=None):
+        """Rows turned to columns as the kernel takes them, where to compute.
+
+        The rows are scaled and sketched in the dtype of the fit; what comes out may be
+        continued in a wider one.
+        """
         device = available_device(self.device)
         rows = self.row_scaling_.apply(host_or_cuda(X, device))
-        if self.factorization is None:
-            return as_columns(rows.T)
-        C = self.input_projection_
-        if device is not None:
-            C = C.__sklearn_array_api_convert__(lambda a: host_or_cuda(a, device))
-        return as_columns(project_rows(C, rows))
+        features = rows.T
+        if self.factorization is not None:
+            C = self.input_projection_
+            if device is not None:
+                C = C.__sklearn_array_api_convert__(lambda a: host_or_cuda(a, device))
+            features = project_rows(C, rows)
+        return as_columns(features if dtype is None else cast_rows(features, dtype))
 
-    def _matrix(self):
-        """Kernel matrix of the training rows."""
-        return assemble(self._kernel_, self._columns(self.X_fit_))
+    def _as_fitted(self, array, dtype=None):
+        """The array beside the caller's, in a dtype."""
+        if self.device:
+            array = to_host(array)
+        if dtype is None or name_of(array.dtype) == name_of(dtype):
+            return array
+        if self.device:
+            return array.astype(name_of(dtype))
+        return array_namespace(array).astype(array, dtype)
 
-    def _dense_like(self):
-        """Array of the namespace, device and dtype of the training rows."""
-        X = self.X_fit_
-        return X.data if sparse.issparse(X) else X
 
-    def _as_fitted(self, array):
-        """The array beside the caller's."""
-        return to_host(array) if self.device else array
+def numbers_of(rows):
+    """Array of the numbers of dense rows or CSR."""
+    return rows.data if sparse.issparse(rows) else rows
+
+
+def name_of(dtype):
+    """Name of a dtype, the same in every namespace."""
+    return getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]

@@ -1,14 +1,17 @@
 """Repeated rows as one row of their total weight."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
-from sklearn_jlntk._backend.array_api import array_namespace, from_host, to_host
+from sklearn_jlntk._backend.array_api import array_namespace, to_host
+from sklearn_jlntk._validation import take_rows
 
-__all__ = ["merge_repeated", "take_rows"]
+__all__ = ["DistinctRows", "copied"]
 
 
-def merge_repeated(X, y, sample_weight):
+class DistinctRows(NamedTuple):
     r"""Distinct rows of positive weight, with their mean targets and total weights.
 
     To a weighted sum of squares they are the same data: of the repetitions of a row,
@@ -17,48 +20,56 @@ def merge_repeated(X, y, sample_weight):
 
     Parameters
     ----------
-    X : array or CSR of shape (n_samples, n_features)
-        Rows.
-    y : array of shape (n_samples,) or (n_samples, n_outputs)
-        Targets.
-    sample_weight : array of shape (n_samples,) or None
-        Weights; None is one for each row.
-
-    Returns
-    -------
     X : array or CSR of shape (n_distinct, n_features)
-        As it was where no row repeats and there are no weights; else sorted, so that it
-        depends on the weighted rows alone.
-    y : array of shape (n_distinct,) or (n_distinct, n_outputs)
+        Rows, a copy: in their order where no row repeats and there are no weights; else
+        sorted, so that they depend on the weighted rows alone.
+    targets : ndarray of shape (n_distinct, p)
         Weighted means.
-    sample_weight : array of shape (n_distinct,) or None
+    weight : ndarray of shape (n_distinct,)
         Sums.
-    scatter : float
-        Weighted mean of :math:`(y_i - \bar y)^2`, over all outputs.
+    scatter : ndarray of shape (p,)
+        Weighted mean of :math:`(y_i - \bar y)^2`.
+    place : ndarray of shape (n_samples,)
+        Which of them each sample is; -1 for rows without weight.
     """
-    first, inverse = _first_and_inverse(X)
-    n_samples = X.shape[0]
-    if sample_weight is None and first.size == n_samples:
-        return X, y, None, 0.0
-    weight = np.ones(n_samples) if sample_weight is None else to_host(sample_weight)
-    weight = weight.astype(np.float64)
-    targets = to_host(y).astype(np.float64).reshape(n_samples, -1)
-    total = np.bincount(inverse, weight)
-    divisor = np.where(total > 0, total, 1.0)[:, None]
-    mean = np.stack([np.bincount(inverse, weight * t) for t in targets.T], axis=1)
-    mean /= divisor
-    scatter = weight @ np.mean((targets - mean[inverse]) ** 2, axis=1) / np.sum(weight)
-    kept = total > 0
-    return (
-        take_rows(X, first[kept]),
-        from_host(mean[kept].reshape(-1, *y.shape[1:]), y, y.dtype),
-        from_host(total[kept], y, y.dtype),
-        float(scatter),
-    )
+
+    X: object
+    targets: np.ndarray
+    weight: np.ndarray
+    scatter: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, X, targets, sample_weight):
+        """Distinct rows among X (n, d), array or CSR; targets are on the host, (n, p)."""
+        first, place = _first_and_place(X)
+        n_samples, n_outputs = targets.shape
+        if sample_weight is None and first.size == n_samples:
+            weight, scatter = np.ones(n_samples), np.zeros(n_outputs)
+            return cls(copied(X), targets, weight, scatter, np.arange(n_samples))
+        weight = np.ones(n_samples)
+        if sample_weight is not None:
+            weight = to_host(sample_weight).astype(np.float64)
+        total = np.bincount(place, weight)
+        share = weight / np.where(total > 0, total, 1.0)[place]
+        mean = np.stack([np.bincount(place, share * t) for t in targets.T], axis=1)
+        scatter = weight / np.sum(weight) @ (targets - mean[place]) ** 2
+        kept = total > 0
+        number = np.where(kept, np.cumsum(kept) - 1, -1)
+        return cls(
+            take_rows(X, first[kept]), mean[kept], total[kept], scatter, number[place]
+        )
 
 
-def _first_and_inverse(X):
-    """First position of each distinct row in sorted order, and the number of each row."""
+def copied(X):
+    """Copy of an array or CSR, into which nobody else writes."""
+    if sparse.issparse(X):
+        return X.copy()
+    return array_namespace(X).asarray(X, copy=True)
+
+
+def _first_and_place(X):
+    """First position of each distinct row in sorted order, and the place of each row."""
     if not sparse.issparse(X):
         rows = to_host(X) + 0.0  # no negative zeros
         _, first, inverse = np.unique(
@@ -77,10 +88,3 @@ def _first_and_inverse(X):
     number = {key: rank for rank, key in enumerate(sorted(first_of))}
     first = np.array([first_of[key] for key in number])
     return first, np.array([number[key] for key in keys])
-
-
-def take_rows(X, indices):
-    """Rows of an array or CSR."""
-    if sparse.issparse(X):
-        return X[indices]
-    return array_namespace(X).take(X, from_host(indices, X), axis=0)

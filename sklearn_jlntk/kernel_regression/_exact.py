@@ -9,32 +9,38 @@ from sklearn.base import (
     TransformerMixin,
     _fit_context,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import (
-    array_namespace,
     available_device,
     check_card,
-    from_host,
-    host_or_cuda,
-    prototype,
 )
 from sklearn_jlntk._validation import (
+    Interval,
+    RowNorm,
+    in_memory,
+    row_hashes,
     unchanged_on_error,
     validate_rows,
     validate_rows_and_targets,
+    validate_weights,
 )
-from sklearn_jlntk.kernel_regression._base import KernelEstimator
-from sklearn_jlntk.kernel_regression._distinct_rows import merge_repeated
-from sklearn_jlntk.kernel_regression._ridge import decompose, solve_directly
-from sklearn_jlntk.kernels._matrix import assemble, multiply
-from sklearn_jlntk.ntk._eigenvalues import extreme_eigenvalue
+from sklearn_jlntk.kernel_regression._base import numbers_of
+from sklearn_jlntk.kernel_regression._distinct_rows import copied
+from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
+from sklearn_jlntk.kernel_regression._stages import StagedPredictions
+from sklearn_jlntk.kernels._matrix import assemble
 
 __all__ = ["NTKKernel"]
 
 
 class NTKKernel(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, KernelEstimator
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    RegressorMixin,
+    StagedPredictions,
+    DualEstimator,
 ):
     r"""Kernel regression with the neural tangent kernel of infinite width.
 
@@ -51,13 +57,17 @@ class NTKKernel(
     bias : float, default=0.0
         Standard deviation of the biases at the start. Independent of the constant
         coordinate of `normalize`.
-    alpha : float or array-like of shape (n_alphas,), default=1.0
-        Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i -
+    alpha : "loo", float or array-like of shape (n_alphas,), default="loo"
+        Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i - b -
         f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`. Of several candidates, all positive,
-        the one of the smallest leave-one-out error is taken.
+        the one of the smallest leave-one-out error is taken; ``"loo"`` has six, 1e-8,
+        1e-6, 1e-4, 0.01, 1 and 100, times the typical weight where there are weights.
+        With a `time`, ``"loo"`` is no ridge at all.
     time : float, default=None
         Predict what gradient flow has learned by this time, the number of gradient
         steps times their learning rate. None is the end. Takes one `alpha`.
+    fit_intercept : bool, default=True
+        Whether b is the weighted mean of y, or zero.
     factorization : {"bc", "abc"}, default=None
         Kernel of the factorised network for drawn projections: ``"bc"``, rows sketched
         by C; ``"abc"``, averaged over B for the drawn A and v as well. None is the
@@ -88,17 +98,25 @@ class NTKKernel(
     Attributes
     ----------
     X_fit_ : {array, CSR} of shape (n_fitted, n_features)
-        Training rows, as given. Where y was given and rows repeat or have weights: the
+        Copy of the training rows. Where y was given and rows repeat or have weights: the
         distinct rows of positive weight, sorted.
     dual_coef_ : array of shape (n_fitted,) or (n_fitted, n_outputs)
         Coefficients of the kernel with these rows. Only where y was given.
+    intercept_ : float or array of shape (n_outputs,)
+        Weighted mean of y, or zero. Only where y was given.
     alpha_ : float
         Ridge that was used. Only where y was given.
+    loo_predictions_ : array of shape (n_samples,) or (n_samples, n_outputs)
+        Prediction of each row by the regression on the others, at `alpha_`. Only with
+        candidates.
     loo_score_ : float
-        Minus the weighted mean squared leave-one-out error at `alpha_`. Only with
-        several candidates.
+        Minus the weighted mean squared error of these predictions.
     loo_scores_ : array of shape (n_alphas,)
         The same for each candidate.
+    row_scaling_ : RowScaling
+        How rows are scaled, by the norm of the training rows.
+    target_scaling_ : TargetScaling
+        Mean and scale of the targets. Only where y was given.
     lambda_0_ : float
         Smallest eigenvalue of the kernel matrix of `X_fit_`, without weights. Computed
         when asked for.
@@ -118,18 +136,30 @@ class NTKKernel(
     See Also
     --------
     sklearn_jlntk.kernels.NTK : The kernel for other estimators, without row scaling.
+    NystroemNTKKernel : The same for more rows than a matrix has room for.
     JLFactorizedNTKRegressor : The network of finite width.
 
     Notes
     -----
-    Targets are not centred, as in kernel ridge regression: standardise them, for
-    instance by `TransformedTargetRegressor`, where their mean is not near zero.
+    One `alpha` costs a Cholesky factorisation, :math:`\tfrac13 n^3` operations, and the
+    memory of one matrix of :math:`n^2` numbers; up to eight candidates cost :math:`n^3`
+    each and two matrices; more of them, or a `time`, one eigenvalue decomposition for all
+    together, about :math:`9 n^3`, and five matrices. Of float32 rows, several candidates
+    and times are computed in double precision, and so is a single `alpha` too small for
+    float32. Where the kernel matrix is singular and `alpha` is zero, the solution of
+    least norm is taken.
 
-    One `alpha` costs a Cholesky factorisation, :math:`\tfrac13 n^3`; several, or a
-    `time`, one eigenvalue decomposition, about :math:`9 n^3`, for all together. Where
-    the kernel matrix is singular and `alpha` is zero, the solution of least norm is
-    taken. Repeated rows are one row of the sum of their weights, which leave-one-out
-    leaves out together.
+    Leave-one-out is exact: with :math:`G = (K + \alpha W^{-1})^{-1}` and
+    :math:`r_i(z) = (G z)_i / G_{ii}`, the error at row i of the regression on the others
+    is :math:`r_i(y) - m_{-i}\, r_i(1)`, with :math:`m_{-i}` the mean of the others. The
+    constant of `normalize` stays that of all rows. Repeated rows are one row of the sum
+    of their weights, and are left out together. Of equal errors, the largest `alpha` is
+    taken.
+
+    Multiplying all weights is dividing `alpha` by the same number, unless it is
+    ``"loo"``: then it changes nothing. The typical weight is that of the row at which,
+    sorted by weight, half of the total weight is reached. Columns of very different
+    scales should be standardised.
 
     References
     ----------
@@ -140,8 +170,6 @@ class NTKKernel(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from sklearn.compose import TransformedTargetRegressor
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.model_selection import train_test_split
     >>> from sklearn.pipeline import make_pipeline
@@ -149,13 +177,54 @@ class NTKKernel(
     >>> from sklearn_jlntk.kernel_regression import NTKKernel
     >>> X, y = load_diabetes(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> kernel = make_pipeline(StandardScaler(), NTKKernel(alpha=np.logspace(-2, 2, 9)))
-    >>> model = TransformedTargetRegressor(kernel, transformer=StandardScaler())
-    >>> round(model.fit(X_train, y_train).score(X_test, y_test), 2)
+    >>> model = make_pipeline(StandardScaler(), NTKKernel()).fit(X_train, y_train)
+    >>> round(model.score(X_test, y_test), 2)
     0.37
-    >>> float(model.regressor_[-1].alpha_)
+    >>> model[-1].alpha_
     1.0
     """
+
+    _parameter_constraints: dict = {
+        **DualEstimator._parameter_constraints,
+        "time": [Interval(Real, 0, None, closed="left"), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        depth=1,
+        train="first",
+        bias=0.0,
+        alpha="loo",
+        time=None,
+        fit_intercept=True,
+        factorization=None,
+        n_components="auto",
+        width=4096,
+        effective_width="auto",
+        input_sketch="block-hadamard",
+        width_sketch="block-hadamard",
+        normalize="bias",
+        device=None,
+        random_state=None,
+    ):
+        super().__init__(
+            depth=depth,
+            train=train,
+            bias=bias,
+            alpha=alpha,
+            fit_intercept=fit_intercept,
+            factorization=factorization,
+            n_components=n_components,
+            width=width,
+            effective_width=effective_width,
+            input_sketch=input_sketch,
+            width_sketch=width_sketch,
+            normalize=normalize,
+            device=device,
+            random_state=random_state,
+        )
+        self.time = time
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -164,12 +233,13 @@ class NTKKernel(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; arrays of any array API namespace, or CSR.
+            Rows: an array of any namespace, CSR, or rows on disk
+            (`out_of_core.RowChunks`), which are read into memory.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets. None fits for `transform` only.
         sample_weight : float or array-like of shape (n_samples,), default=None
-            Non-negative weights; a weight of two is a row given twice. Without effect
-            where y is None.
+            Non-negative weights; a weight of two is a row given twice. Where y is None
+            they scale the rows and nothing else.
 
         Returns
         -------
@@ -181,25 +251,26 @@ class NTKKernel(
         ValueError
             If the input is not valid, or parameters do not go together. The estimator
             is then as it was before.
+        MemoryError
+            If the kernel matrix of the rows does not fit into memory.
         """
         check_card(self.device)
+        self._warn_of_idle_parameters()
         with unchanged_on_error(self):
             self._forget()
+            X = in_memory(X)
             if y is None:
-                self.X_fit_ = X = validate_rows(self, X, reset=True)
-                self._scale_rows(X)
-                self._draw(X, (), prototype(self._dense_like()))
+                X = validate_rows(self, X, reset=True)
+                self._fit_rows(X, validate_weights(sample_weight, X))
                 return self
             X, y, weight = validate_rows_and_targets(self, X, y, sample_weight)
-            y = array_namespace(y).astype(y, X.dtype, copy=False)
-            self._scale_rows(X, weight)
-            alphas = self._candidates()
-            self.X_fit_, y, weight, scatter = merge_repeated(X, y, weight)
-            self._draw(self.X_fit_, y.shape[1:], prototype(y))
-            self._fit_targets(y, weight, alphas, scatter)
+            self.row_scaling_ = RowNorm.of(X, weight).scaling(self.normalize)
+            z = self._scale_targets(y, weight)
+            rows = self._merge_rows(X, z, weight, y.shape[1:])
+            self._fit_targets(X, rows)
         return self
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X, y=None, sample_weight=None):
         """Fit the transformer alone, and the kernel of the rows.
 
         Parameters
@@ -209,66 +280,61 @@ class NTKKernel(
         y : None
             Ignored: a step in front of another has no use for a regression. The rows
             are taken as given, repeated or not.
+        sample_weight : float or array-like of shape (n_samples,), default=None
+            Non-negative weights, by which rows are scaled.
 
         Returns
         -------
         kernel : array of shape (n_samples, n_samples)
             Exactly symmetric.
         """
-        self.fit(X)
-        return self._as_fitted(self._matrix())
+        self.fit(X, sample_weight=sample_weight)
+        with self._naming_memory():
+            return self._as_fitted(self._matrix())
 
-    def _candidates(self):
-        """Values of alpha to choose from, None where one is given."""
-        if isinstance(self.alpha, Real):
-            return None
-        alphas = np.asarray(self.alpha, dtype=float)
-        if alphas.ndim != 1 or not alphas.size or not np.all(alphas > 0):
-            raise ValueError(
-                f"alpha={self.alpha!r} holds candidates for leave-one-out; these are one "
-                "or more positive numbers in one dimension."
-            )
-        if self.time is not None:
+    def _fit_rows(self, X, sample_weight):
+        """Fit for `transform` alone."""
+        self.X_fit_ = copied(X)
+        self.row_scaling_ = RowNorm.of(X, sample_weight).scaling(self.normalize)
+        self._draw_for(X, (), lambda: len(np.unique(row_hashes(X))))
+
+    def _fit_targets(self, X, rows):
+        """Dual coefficients for the scaled targets of distinct rows."""
+        alphas = self._candidates()
+        if self.time is not None and not isinstance(self.alpha, Real | str):
             raise ValueError(
                 f"Several values of alpha came with time={self.time}; leave-one-out is "
                 "exact only at the end of training. Use one alpha, or time=None, or "
                 "choose both by GridSearchCV."
             )
-        return alphas.tolist()
+        if alphas is None or self.time is not None:
+            # Where it is not said, a time regularises by itself.
+            self.alpha_ = 0.0 if isinstance(self.alpha, str) else float(self.alpha)
+            self._keep_model(self._dual_at(self.time))
+            return
+        choice = self._choose_alpha(alphas, *self._squared_error(rows))
+        self._keep_model(choice.dual)
+        self.loo_predictions_ = self._for_each_sample(choice.left_out, X, rows.place)
 
-    def _fit_targets(self, y, weight, alphas, scatter):
-        """Dual coefficients for targets of distinct rows."""
-        xp = array_namespace(y)
-        self._targets_ = xp.reshape(y, (y.shape[0], -1))
-        self._root_weight_ = (
-            xp.ones_like(self._targets_[:, 0]) if weight is None else xp.sqrt(weight)
-        )
-        dual = None
-        if alphas is None:
-            self.alpha_ = float(self.alpha)
-            if self.time is None:
-                dual = solve_directly(*self._problem(), self.alpha_)
-        if dual is None:
-            decomposition = decompose(*self._problem())
-            if alphas is not None:
-                self._choose_alpha(decomposition, alphas, scatter, y)
-            time = None if self.time is None else float(self.time)
-            dual = decomposition.dual(self.alpha_, time)
-        self.dual_coef_ = self._as_fitted(dual if y.ndim == 2 else dual[:, 0])
+    def _dual_at(self, time):
+        """Dual coefficients at the ridge `alpha_` and a time."""
+        alpha = self.alpha_ / self._weight_scale_
+        with self._naming_memory():
+            if time is None:
+                return self._system().solve(alpha)
+            return self._system().decompose().dual(alpha, time * self._weight_scale_)
 
-    def _choose_alpha(self, decomposition, alphas, scatter, y):
-        """Take the candidate of the smallest leave-one-out error."""
-        scores = [-(decomposition.leave_one_out(alpha) + scatter) for alpha in alphas]
-        best = int(np.argmax(scores))
-        self.alpha_, self.loo_score_ = alphas[best], scores[best]
-        self.loo_scores_ = from_host(np.asarray(scores), y, y.dtype)
+    def _squared_error(self, rows):
+        """Score of predictions left out, and its unit: squares of the largest output."""
+        weight, scale = rows.weight, np.atleast_1d(self.target_scaling_.scale)
+        share = (scale / np.max(scale)) ** 2
 
-    def _problem(self):
-        """Kernel matrix, targets and roots of the weights, where to compute."""
-        return self._matrix(), *(
-            host_or_cuda(array, available_device(self.device))
-            for array in (self._targets_, self._root_weight_)
-        )
+        def score(left_out):
+            squares = weight @ (rows.targets - left_out) ** 2 / np.sum(weight)
+            return -float(np.mean((squares + rows.scatter) * share))
+
+        with np.errstate(over="ignore"):
+            return score, np.max(scale) ** 2
 
     def predict(self, X):
         """Predictions of the regression.
@@ -276,57 +342,22 @@ class NTKKernel(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the namespace of those in `fit`.
+            Rows, in the namespace of those in `fit`, or rows on disk, which are read in
+            chunks.
 
         Returns
         -------
         y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the namespace and dtype of X.
+            Predictions, in the namespace and dtype of X; in double precision where
+            float32 cannot tell the targets apart around their mean, or is too short for
+            them.
 
         Notes
         -----
         The kernel between X and the training rows is not stored.
         """
-        x, as_asked = self._checked_columns(X, "predict", "dual_coef_")
-        dual = host_or_cuda(self.dual_coef_, available_device(self.device))
-        xp = array_namespace(dual)
-        columns = xp.reshape(dual, (dual.shape[0], -1))
-        y = multiply(self._kernel_, columns, x, self._columns(self.X_fit_))
-        return as_asked(y if dual.ndim == 2 else y[:, 0])
-
-    def staged_predict(self, X, times):
-        """Predictions of gradient flow at several times.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the namespace of those in `fit`.
-        times : array-like of shape (n_times,)
-            Times at which to predict, in the unit of the parameter `time`.
-
-        Yields
-        ------
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions at each time, with the ridge `alpha_`.
-
-        Notes
-        -----
-        All times together cost one eigenvalue decomposition and one pass over the
-        kernel between X and the training rows.
-        """
-        x, as_asked = self._checked_columns(X, "staged_predict", "dual_coef_")
-        decomposition = decompose(*self._problem())
-        duals = [decomposition.dual(self.alpha_, float(time)) for time in times]
-        if not duals:
-            return
-        xp = array_namespace(duals[0])
-        columns = xp.concat(duals, axis=1)
-        y = multiply(self._kernel_, columns, x, self._columns(self.X_fit_))
-        n_outputs = duals[0].shape[1]
-        for start in range(0, columns.shape[1], n_outputs):
-            at_time = y[:, start : start + n_outputs]
-            single = self.dual_coef_.ndim == 1
-            yield as_asked(at_time[:, 0] if single else at_time)
+        self._check_has_targets("predict")
+        return self._outputs(X, "predict")
 
     def transform(self, X):
         """Kernel between rows and the training rows.
@@ -334,42 +365,33 @@ class NTKKernel(
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the namespace of those in `fit`.
+            Rows, in the namespace of those in `fit`, or rows on disk.
 
         Returns
         -------
         kernel : array of shape (n_samples, n_fitted)
             Between X and `X_fit_`, for steps of ``kernel="precomputed"`` further on.
         """
-        x, as_asked = self._checked_columns(X, "transform", "X_fit_")
-        return as_asked(assemble(self._kernel_, x, self._columns(self.X_fit_)))
-
-    @property
-    def lambda_0_(self):
-        """Smallest eigenvalue of the kernel matrix of the training rows.
-
-        Returns
-        -------
-        value : float
-            Without weights and ridge.
-        """
-        return self._eigenvalue("smallest")
-
-    @property
-    def lambda_max_(self):
-        """Largest eigenvalue of the kernel matrix of the training rows.
-
-        Returns
-        -------
-        value : float
-            Without weights and ridge.
-        """
-        return self._eigenvalue("largest")
-
-    def _eigenvalue(self, which):
-        """Eigenvalue at one end."""
         check_is_fitted(self, "X_fit_")
-        return extreme_eigenvalue(self._matrix(), which).value
+        available_device(self.device, warn=True)
+        fitted = self._columns(self.X_fit_)
+
+        def kernel_of(X):
+            rows = self._checked_rows(X, "transform")
+            x = self._columns(self._in_dtype_of_fit(rows))
+            kernel = assemble(self._kernel_, x, fitted)
+            return self._as_fitted(kernel, numbers_of(rows).dtype)
+
+        return self._by_chunks(X, kernel_of)
+
+    def _check_has_targets(self, method):
+        """Raise where `fit` had no targets."""
+        check_is_fitted(self, "X_fit_")
+        if not hasattr(self, "dual_coef_"):
+            raise NotFittedError(
+                f"This NTKKernel was fitted without targets, and {method} needs them. "
+                "Call fit(X, y) first; without y, transform is what there is."
+            )
 
     @property
     def _n_features_out(self):

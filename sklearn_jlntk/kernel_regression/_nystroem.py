@@ -6,10 +6,12 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
+    available_device,
+    check_card,
+    float_dtypes,
     from_host,
     host_or_cuda,
     prototype,
@@ -18,11 +20,9 @@ from sklearn_jlntk._backend.array_api import (
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
-    cast_results,
-    cast_rows,
-    check_same_namespace,
+    take_rows,
     unchanged_on_error,
-    validate_rows,
+    validate_chunk,
     validate_rows_and_targets,
 )
 from sklearn_jlntk.kernel_regression._base import KernelEstimator
@@ -30,14 +30,18 @@ from sklearn_jlntk.kernel_regression._conjugate_gradients import (
     independent_centres,
     solve_on_centres,
 )
-from sklearn_jlntk.kernel_regression._distinct_rows import take_rows
+from sklearn_jlntk.kernel_regression._leave_one_out import typical_weight
 from sklearn_jlntk.kernel_regression._rows_by_centers import CentredKernel
+from sklearn_jlntk.kernel_regression._training_rows import TrainingRows
 from sklearn_jlntk.kernels._matrix import assemble
+from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = ["NystroemNTKKernel"]
 
 # Rows of the sketch that the preconditioner is made of, for each centre.
 _SKETCH_ROWS = 4
+# Errors of predictions, as a share of the targets' scale, for which rounding is too much.
+_SEEN = 1e-3
 
 
 class NystroemNTKKernel(RegressorMixin, KernelEstimator):
@@ -50,8 +54,9 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     Parameters
     ----------
     n_centers : int, default=1000
-        Rows drawn as centres, all of them where there are fewer. With all rows this is
-        the regression of :class:`NTKKernel`.
+        Rows drawn as centres among the distinct ones of positive weight, all of them
+        where there are fewer. With all rows this is the regression of
+        :class:`NTKKernel`.
     depth : int, default=1
         Number of hidden layers; 0 is the linear kernel.
     train : {"first", "all"}, default="first"
@@ -60,8 +65,11 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         Standard deviation of the biases at the start. Independent of the constant
         coordinate of `normalize`.
     alpha : float, default=1.0
-        Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i -
-        f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`.
+        Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i - b -
+        f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`. To multiply all weights is to divide it
+        by the same number.
+    fit_intercept : bool, default=True
+        Whether b is the weighted mean of y, or zero.
     tol : float, default=1e-6
         Relative residual at which the conjugate gradients stop.
     max_iter : int, default=100
@@ -99,10 +107,15 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         Number of them.
     dual_coef_ : array of shape (n_centers_,) or (n_centers_, n_outputs)
         Coefficients of the kernel with the centres.
+    intercept_ : float or array of shape (n_outputs,)
+        Weighted mean of y, or zero.
     n_iter_ : int
         Iterations of the conjugate gradients.
     residual_ : float
         Relative residual at their end, recomputed from the coefficients.
+    row_scaling_, target_scaling_ : RowScaling, TargetScaling
+        How rows are scaled, by the norm of the training rows; mean and scale of the
+        targets.
     input_projection_ : Operator of shape (n_components, n_inputs)
         C. Only with `factorization`.
     hidden_expansion_ : Operator of shape (width, effective_width)
@@ -121,19 +134,20 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
 
     Notes
     -----
-    Targets are not centred, as in kernel ridge regression. With centres Z among the rows,
-    :math:`f = K(\cdot, Z)\, c` and
+    With centres Z among the rows, :math:`f = K(\cdot, Z)\, c` and
 
-    .. math:: (K_{nM}^T W K_{nM} + \alpha K_{MM})\, c = K_{nM}^T W y.
+    .. math:: (K_{nM}^T W K_{nM} + \alpha K_{MM})\, c = K_{nM}^T W (y - b).
 
     Conjugate gradients, preconditioned by a sparse sketch of :math:`K_{nM}` of 4 M rows
     [2]_, need some 5 to 30 iterations whatever the data and `alpha`, where a
     preconditioner made of the centres alone [1]_ can need hundreds. An iteration
     computes the kernel of all rows and centres anew, block by block, in :math:`O(n M
     d)` operations; the preconditioner takes :math:`O(M^3)`. Beside X and y, memory
-    holds some :math:`10 M^2` numbers of float64 and ten or so for each row. X may be a
-    `numpy.memmap`, of which blocks of rows are read. In float32 the recomputed residual
-    stays above some 1e-5, where rounding holds it.
+    holds some :math:`10 M^2` numbers of float64 and ten or so for each row. Of rows that
+    are not in memory, a `numpy.memmap` for one, a chunk is read at a time, and all of
+    them in every iteration. In float32 the recomputed residual stays above some 1e-5,
+    where rounding holds it; where that would be seen in the predictions of some row,
+    because weights are uneven, all is computed once more in double precision.
 
     References
     ----------
@@ -145,7 +159,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_jlntk.nystroem import NystroemNTKKernel
+    >>> from sklearn_jlntk import NystroemNTKKernel
     >>> X = np.random.default_rng(0).normal(size=(5000, 3))
     >>> y = np.abs(X[:, 0]) - X[:, 1] * X[:, 2]
     >>> model = NystroemNTKKernel(n_centers=200, alpha=1e-2, random_state=0)
@@ -153,14 +167,13 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     0.99
     """
 
+    _fitted_rows_name = "centers_"
     _parameter_constraints: dict = {
         **KernelEstimator._parameter_constraints,
         "n_centers": [Interval(Integral, 1, None, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
-    _parameter_constraints.pop("time")
 
     def __init__(
         self,
@@ -170,6 +183,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         train="first",
         bias=0.0,
         alpha=1.0,
+        fit_intercept=True,
         tol=1e-6,
         max_iter=100,
         factorization=None,
@@ -187,6 +201,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         self.train = train
         self.bias = bias
         self.alpha = alpha
+        self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
         self.factorization = factorization
@@ -206,7 +221,8 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; arrays of any array API namespace, or CSR.
+            Rows: an array of any namespace, CSR, or rows on disk
+            (`out_of_core.RowChunks`).
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : float or array-like of shape (n_samples,), default=None
@@ -223,23 +239,24 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             If the input is not valid, or parameters do not go together. The estimator
             is then as it was before.
         """
+        check_card(self.device)
+        self._warn_of_idle_parameters()
         with unchanged_on_error(self):
             self._forget()
             X, y, weight = validate_rows_and_targets(self, X, y, sample_weight)
-            xp = array_namespace(y)
-            y = xp.astype(y, X.dtype, copy=False)
-            self._scale_rows(X, weight)
-            weighted = X
-            if weight is not None:
-                weighted = take_rows(X, np.flatnonzero(to_host(weight)))
-            self._draw(weighted, y.shape[1:], prototype(y))
-            # The first four seeds are those of C, A, v and B.
-            seeds = check_random_state(self.random_state).randint(2**31 - 1, size=5)
-            rng = np.random.default_rng(seeds[4])
-            matrix, T = self._draw_centers(X, weight, rng)
-            solution = self._solve(matrix, T, y, weight, rng)
-            dual = from_host(solution.coefficients, y, y.dtype)
-            self.dual_coef_ = dual if y.ndim == 2 else dual[:, 0]
+            rows = self._rows_of(X)
+            z = self._scale_targets(y, weight)
+            weight = np.ones(len(z)) if weight is None else to_host(weight)
+            weight = weight.astype(np.float64)
+            self.row_scaling_ = rows.norm(weight).scaling(self.normalize)
+            distinct = rows.distinct(weight > 0)
+            like = prototype(rows.like)
+            n_positive = int(np.count_nonzero(weight))
+            self._draw(
+                (n_positive, X.shape[1]), y.shape[1:], lambda: len(distinct), like
+            )
+            solution = self._solve(rows, z, weight, distinct, like)
+            self._keep_model(solution.coefficients)
             self.n_iter_, self.residual_ = solution.n_iter, solution.residual
         if not solution.converged:
             warn_user(
@@ -250,34 +267,63 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             )
         return self
 
-    def _draw_centers(self, X, weight, rng):
-        """Set the centres; the kernel of all rows with them, and the factor of theirs."""
-        rows = X.shape[0] if weight is None else np.flatnonzero(to_host(weight))
-        size = min(self.n_centers, rows if weight is None else len(rows))
-        drawn = np.sort(rng.choice(rows, size, replace=False, shuffle=False))
-        centres = self._columns(take_rows(X, drawn))
-        K = to_host(assemble(self._kernel_, centres))
-        T, kept = independent_centres(K.astype(np.float64), np.finfo(K.dtype).eps)
-        self.centers_ = take_rows(X, drawn[kept])
-        self.n_centers_ = len(kept)
-        return self._kernel_of(X), T
+    def _rows_of(self, X):
+        """`TrainingRows` of checked rows, in memory or in chunks."""
+        if isinstance(X, RowChunks):
+            return TrainingRows(X, lambda part: validate_chunk(self, X, part))
+        return TrainingRows(X)
 
-    def _solve(self, matrix, T, y, weight, rng):
-        """`Solution` of the regression."""
-        xp = array_namespace(y)
-        targets = host_or_cuda(xp.reshape(y, (y.shape[0], -1)), self.device)
-        xp = array_namespace(targets)
-        weight = (
-            xp.ones_like(targets[:, 0])
-            if weight is None
-            else host_or_cuda(weight, self.device)
+    def _solve(self, rows, targets, weight, distinct, like):
+        """`Solution` of the regression on drawn centres, which are set.
+
+        In the dtype of the rows first. Where rounding leaves a residual that would be
+        seen in predictions, once more in double precision.
+        """
+        # The first four seeds are those of C, A, v and B.
+        seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)[4]
+        size = min(int(self.n_centers), len(distinct))
+        drawn = np.random.default_rng(seed).choice(
+            len(distinct), size, replace=False, shuffle=False
         )
+        drawn = rows.take(distinct[np.sort(drawn)])
+        # Weights around one, and the ridge with them.
+        unit = typical_weight(weight)
+        # A residual is relative to all rows by their weight; the lightest may bear it.
+        lightest = np.min(weight[weight > 0]) * np.count_nonzero(weight)
+        unevenness = np.sqrt(np.sum(weight / lightest))
+        dtypes = float_dtypes(host_or_cuda(like, available_device(self.device)))
+        for dtype in dtypes:
+            solution = self._solve_in(
+                dtype,
+                *(rows, drawn, targets, weight / unit, float(self.alpha) / unit),
+                np.random.default_rng([seed, 1]),
+            )
+            if solution.residual * unevenness < _SEEN:
+                break
+        return solution
+
+    def _solve_in(self, dtype, rows, drawn, targets, weight, alpha, rng):
+        """`Solution` computed in one dtype; sets the centres that are independent in it."""
+        K = to_host(assemble(self._kernel_, self._columns(drawn, dtype)))
+        T, kept = independent_centres(K.astype(np.float64), np.finfo(K.dtype).eps)
+        self.centers_ = take_rows(drawn, kept)
+        self.n_centers_ = len(kept)
+        matrix = CentredKernel(
+            self._kernel_,
+            rows.blocks,
+            lambda X: self._columns(X, dtype),
+            self._columns(self.centers_, dtype),
+        )
+        like = matrix.centres.norms
+        targets, weight = (from_host(a, like, dtype) for a in (targets, weight))
         return solve_on_centres(
             lambda C: matrix.weighted_gram_product(weight, C),
             matrix.adjoint_product(weight[:, None] * targets),
             T,
-            matrix.sketch(xp.sqrt(weight), _SKETCH_ROWS * len(T), rng),
-            self.alpha,
+            matrix.sketch(
+                array_namespace(weight).sqrt(weight), _SKETCH_ROWS * len(T), rng
+            ),
+            alpha,
             tol=self.tol,
             max_iter=self.max_iter,
         )
@@ -288,30 +334,21 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the namespace of those in `fit`.
+            Rows, in the namespace of those in `fit`, or rows on disk, which are read in
+            chunks.
 
         Returns
         -------
         y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the namespace and dtype of X.
+            Predictions, in the namespace and dtype of X; in double precision where
+            float32 cannot tell the targets apart around their mean, or is too short for
+            them.
 
         Notes
         -----
         The kernel between X and the centres is not stored.
         """
-        check_is_fitted(self)
-        check_same_namespace(X, self, attribute="centers_", method="predict")
-        X = validate_rows(self, X, reset=False)
-        dual = host_or_cuda(self.dual_coef_, self.device)
-        columns = array_namespace(dual).reshape(dual, (dual.shape[0], -1))
-        rows = cast_rows(X, self.centers_.dtype)
-        y = self._as_fitted(self._kernel_of(rows).product(columns))
-        return cast_results(y if dual.ndim == 2 else y[:, 0], X)
-
-    def _kernel_of(self, X):
-        """Kernel between rows and the centres."""
-        centres = self._columns(self.centers_)
-        return CentredKernel(self._kernel_, X, self._columns, centres)
+        return self._outputs(X, "predict")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

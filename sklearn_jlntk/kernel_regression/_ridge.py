@@ -1,61 +1,154 @@
 r"""Weighted kernel ridge regression and its training in time, in dual coordinates.
 
-Gradient flow from zero on :math:`\tfrac12 \sum_i w_i (y_i - f(x_i))^2 + \tfrac\alpha2
-\lVert f \rVert^2` moves :math:`f = K(\cdot, X)\, c` by :math:`\dot c = W (y - K c) -
-\alpha c`. With :math:`c = W^{1/2} \hat c` and :math:`W^{1/2} K W^{1/2} = Q \Lambda
-Q^T`,
+The minimiser of :math:`\tfrac12 \sum_i w_i (z_i - f(x_i))^2 + \tfrac\alpha2 \lVert f
+\rVert^2` is :math:`f = K(\cdot, X)\, c` with
+
+.. math:: (K + \alpha W^{-1})\, c = z.
+
+Gradient flow from zero gets there by :math:`\dot c = W (z - K c) - \alpha c`. With
+:math:`c = W^{1/2} \hat c` and :math:`W^{1/2} K W^{1/2} = Q \Lambda Q^T`,
 
 .. math:: \hat c(t) = Q \, \frac{1 - e^{-(\Lambda + \alpha) t}}{\Lambda + \alpha} \, Q^T
-          W^{1/2} y,
+          W^{1/2} z.
 
-and kernel ridge regression is its end. Directions along which the kernel is zero up to
-rounding get no coefficient: they change no prediction.
+With :math:`G = (K + \alpha W^{-1})^{-1}`, the regression on all samples but i is off by
+:math:`(G z)_i / G_{ii}` at sample i.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy import linalg
+import numpy as np
 
 from sklearn_jlntk._backend.array_api import array_namespace, is_numpy_namespace
+from sklearn_jlntk.kernel_regression._cholesky import CholeskyFactor
 
-__all__ = ["Decomposition", "decompose", "solve_directly"]
+__all__ = ["Decomposition", "RidgeSystem"]
+
+# A solution may be off by the rounding times the condition number, in directions that
+# the ridge holds back: up to a thirtieth of what is left of the targets there.
+_ROUNDINGS = 32
+# More values of alpha than this are cheaper by one eigenvalue decomposition for all than
+# by a Cholesky factorisation for each.
+_MOST_FACTORISATIONS = 8
 
 
-def solve_directly(K, y, root, alpha):
-    """Dual coefficients from one factorisation; None where rounding would rule them.
+@dataclass(frozen=True, eq=False)
+class RidgeSystem:
+    r"""Equations :math:`(K + \alpha W^{-1})\, c = z` for any alpha.
 
-    K (n, n) is overwritten; y is (n, n_outputs), `root` (n,) the roots of the weights.
+    Parameters
+    ----------
+    kernel : callable
+        Computes the kernel matrix (n, n) in the dtype it is given; what it returns may
+        be overwritten.
+    targets : array of shape (n, p)
+        Targets z in columns, in the last of the dtypes.
+    weight : array of shape (n,)
+        Weights, all positive.
+    dtypes : tuple of dtypes
+        Dtypes to compute in, from that of the rows to the most precise one.
     """
-    xp = array_namespace(K)
-    n = K.shape[0]
-    _weight(K, root)
-    diagonal = xp.reshape(K, (-1,), copy=False)[:: n + 1]
-    if alpha <= n * xp.finfo(K.dtype).eps * float(xp.sum(diagonal)):
-        return None
-    diagonal += alpha
-    scaled = root[:, None] * y
-    if is_numpy_namespace(xp):
-        solution = linalg.solve(K, scaled, assume_a="pos", overwrite_a=True)
-    else:
-        solution = xp.linalg.solve(K, scaled)
-    return root[:, None] * solution
 
+    kernel: Callable
+    targets: object
+    weight: object
+    dtypes: tuple
 
-def decompose(K, y, root):
-    """`Decomposition` of a kernel matrix (n, n), which is overwritten, and targets."""
-    xp = array_namespace(K)
-    _weight(K, root)
-    eigenvalues, vectors = xp.linalg.eigh(K)
-    eigenvalues = xp.clip(eigenvalues, min=0.0)
-    targets = vectors.T @ (root[:, None] * y)
-    return Decomposition(eigenvalues, vectors, targets, root)
+    def solve(self, alpha):
+        """Dual coefficients (n, p) at one alpha.
 
+        By a Cholesky factorisation in the first dtype that can carry it. Where none can,
+        the kernel matrix is singular and alpha is zero to rounding: the solution of least
+        norm, by an eigenvalue decomposition.
+        """
+        for dtype in self.dtypes:
+            solution = self._solve_directly(alpha, dtype)
+            if solution is not None:
+                return solution
+        return self.decompose().dual(alpha)
 
-def _weight(K, root):
-    """Rows and columns of K times the roots of the weights, in place."""
-    K *= root[:, None]
-    K *= root[None, :]
+    def solve_left_out(self, alphas):
+        """For each alpha in some order: its place, dual coefficients and errors (n, p).
+
+        The errors are those at each sample of the regression on the others. In the most
+        precise dtype: they are made of the smallest eigenvalues.
+        """
+        left = range(len(alphas))
+        is_numpy = is_numpy_namespace(array_namespace(self.targets))
+        if is_numpy and len(alphas) <= _MOST_FACTORISATIONS:
+            left = yield from self._factorised(alphas)
+        if left:
+            decomposition = self.decompose()
+            for place in left:
+                yield place, *decomposition.left_out(alphas[place])
+
+    def _factorised(self, alphas):
+        """`solve_left_out` by Cholesky; the places left to a decomposition."""
+        K, left = self.kernel(self.dtypes[-1]), []
+        for place, alpha in enumerate(alphas):
+            is_last = place == len(alphas) - 1
+            solution = self._left_out_at(alpha, K if is_last else K.copy())
+            if solution is None:
+                left.append(place)
+            else:
+                yield place, *solution
+        return left
+
+    def _left_out_at(self, alpha, K):
+        """Dual coefficients and errors by the factor made in K; or None."""
+        factor = self._factor(K, alpha)
+        if factor is None:
+            return None
+        dual = factor.solve(self.targets)
+        return dual, dual / factor.inverse_diagonal()[:, None]
+
+    def _solve_directly(self, alpha, dtype):
+        """Dual coefficients from one factorisation; None where rounding would rule them."""
+        xp = array_namespace(self.targets)
+        K = self.kernel(dtype)
+        targets = xp.astype(self.targets, dtype)
+        if is_numpy_namespace(xp):
+            factor = self._factor(K, alpha)
+            return None if factor is None else factor.solve(targets)
+        return self._solve_any_array(K, targets, xp.astype(alpha / self.weight, dtype))
+
+    def _solve_any_array(self, K, targets, ridge):
+        """`_solve_directly` in namespaces that do not estimate condition numbers."""
+        xp, n = array_namespace(K), K.shape[0]
+        diagonal = xp.reshape(K, (-1,), copy=False)[:: n + 1]
+        total = diagonal + ridge
+        # With ones on the diagonal, eigenvalues are between the least share that the
+        # ridge has in it and n.
+        least = float(xp.min(xp.where(total > 0, ridge / total, total)))
+        if not least > n * _ROUNDINGS * xp.finfo(K.dtype).eps:
+            return None
+        scale = 1 / xp.sqrt(total)
+        K *= scale[:, None]
+        K *= scale[None, :]
+        diagonal[...] = 1.0
+        return scale[:, None] * xp.linalg.solve(K, scale[:, None] * targets)
+
+    def _factor(self, K, alpha):
+        """Cholesky factor of the system in K, which is overwritten; or None."""
+        ridge = (alpha / self.weight).astype(K.dtype)
+        eps = np.finfo(K.dtype).eps
+        # Without a ridge, what is left out of a singular matrix is a matter of n eps.
+        least = (_ROUNDINGS if alpha > 0 else max(len(K), _ROUNDINGS)) * eps
+        return CholeskyFactor.of(K, ridge, least_rcond=least)
+
+    def decompose(self):
+        """`Decomposition` of the weighted kernel matrix, in the most precise dtype."""
+        K = self.kernel(self.dtypes[-1])
+        xp = array_namespace(K)
+        root = xp.sqrt(self.weight)
+        K *= root[:, None]
+        K *= root[None, :]
+        eigenvalues, vectors = xp.linalg.eigh(K)
+        eigenvalues = xp.clip(eigenvalues, min=0.0)
+        targets = vectors.T @ (root[:, None] * self.targets)
+        return Decomposition(eigenvalues, vectors, targets, root)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +157,13 @@ class Decomposition:
 
     Parameters
     ----------
-    eigenvalues : array of shape (n_samples,)
+    eigenvalues : array of shape (n,)
         In ascending order, none negative.
-    vectors : array of shape (n_samples, n_samples)
+    vectors : array of shape (n, n)
         Eigenvectors in columns.
-    targets : array of shape (n_samples, n_outputs)
+    targets : array of shape (n, p)
         Coordinates of the weighted targets.
-    root : array of shape (n_samples,)
+    root : array of shape (n,)
         Square roots of the weights.
     """
 
@@ -80,34 +173,50 @@ class Decomposition:
     root: object
 
     def dual(self, alpha, time=None):
-        """Dual coefficients (n, n_outputs) at a time, None for the end of training."""
+        """Dual coefficients (n, p) at a time, None for the end of training."""
         filtered = self._filter(alpha, time)[:, None] * self.targets
         return self.root[:, None] * (self.vectors @ filtered)
 
-    def leave_one_out(self, alpha):
-        """Weighted mean square of the errors at samples left out, over all outputs."""
-        xp = array_namespace(self.vectors)
-        inverse = 1 / (self.eigenvalues + max(alpha, self._rounding))
+    def left_out(self, alpha):
+        """Dual coefficients and errors at samples left out, both (n, p)."""
+        if not self._regularises(alpha):
+            alpha = max(self._rounding, self._smallest)
+        inverse = 1 / (self.eigenvalues + alpha)
         solution = self.vectors @ (inverse[:, None] * self.targets)
-        # Error times the root of the weight, and zero at weight zero.
-        errors = solution / ((self.vectors**2) @ inverse)[:, None]
-        n_outputs = self.targets.shape[1]
-        return float(xp.sum(errors**2) / (xp.sum(self.root**2) * n_outputs))
+        diagonal = (self.vectors**2) @ inverse
+        errors = solution / (diagonal * self.root)[:, None]
+        return self.root[:, None] * solution, errors
 
     def _filter(self, alpha, time):
         """What the flow has made of a target along each eigenvector."""
         xp = array_namespace(self.eigenvalues)
         rate = self.eigenvalues + alpha
-        known = rate > self._rounding
+        known = rate > (0 if self._regularises(alpha) else self._rounding)
         rate = xp.where(known, rate, xp.ones_like(rate))
         progress = xp.ones_like(rate)
         if time is not None and math.isfinite(time):
             progress = -xp.expm1(-rate * time)
         return xp.where(known, progress / rate, xp.zeros_like(rate))
 
+    def _regularises(self, alpha):
+        """Whether this alpha is more than rounding beside the largest eigenvalue.
+
+        Where it is not, directions along which the kernel is zero to rounding get no
+        coefficient: they change no prediction.
+        """
+        return alpha > self._eps * float(self.eigenvalues[-1])
+
     @property
     def _rounding(self):
         """Bound on the errors of the eigenvalues."""
+        return self.eigenvalues.shape[0] * self._eps * float(self.eigenvalues[-1])
+
+    @property
+    def _eps(self):
         xp = array_namespace(self.eigenvalues)
-        n, eps = self.eigenvalues.shape[0], xp.finfo(self.eigenvalues.dtype).eps
-        return float(n * eps * self.eigenvalues[-1])
+        return float(xp.finfo(self.eigenvalues.dtype).eps)
+
+    @property
+    def _smallest(self):
+        xp = array_namespace(self.eigenvalues)
+        return float(xp.finfo(self.eigenvalues.dtype).smallest_normal)

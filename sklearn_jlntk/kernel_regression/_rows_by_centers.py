@@ -7,13 +7,12 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_jlntk._backend.array_api import (
-    array_namespace,
     from_host,
     is_numpy_array,
     to_host,
 )
 from sklearn_jlntk._backend.slices import batches
-from sklearn_jlntk.kernels._matrix import Columns, assemble, multiply
+from sklearn_jlntk.kernels._matrix import Columns, assemble
 
 __all__ = ["CentredKernel"]
 
@@ -34,8 +33,9 @@ class CentredKernel:
     ----------
     kernel : object
         Has the methods ``tile(x, y)`` and ``diagonal(x)``.
-    X : array or CSR of shape (n_samples, n_features)
-        Rows; only blocks of them are touched at a time.
+    blocks : callable
+        Gives all rows in order, as pairs of a slice and its rows; only blocks of them
+        are touched at a time.
     columns_of : callable
         Turns rows to `Columns` as the kernel takes them.
     centres : Columns
@@ -48,18 +48,9 @@ class CentredKernel:
     """
 
     kernel: object
-    X: object
+    blocks: Callable
     columns_of: Callable
     centres: Columns
-
-    def product(self, C):  # (M, p) -> (n, p)
-        """Product with columns."""
-
-        blocks = [
-            multiply(self.kernel, C, self.columns_of(self.X[rows, :]), self.centres)
-            for rows in batches(self.X.shape[0], _ROWS)
-        ]
-        return array_namespace(C).concat(blocks, axis=0)
 
     def weighted_gram_product(self, weight, C):  # (n,), host (M, p) -> host (M, p)
         r"""Product of :math:`K_{nM}^T W K_{nM}` with host columns, in one pass."""
@@ -79,27 +70,34 @@ class CentredKernel:
         factor, whatever its rows. Where there are no more rows than groups, each is a
         group of its own.
         """
-        n_samples, n_centres = self.X.shape[0], len(self.centres)
+        n_centres = len(self.centres)
         hashes = _hashes(n_rows, to_host(root), rng)
         sketch = np.zeros((hashes.shape[0], n_centres))
 
-        for some in batches(n_centres, _SKETCHED_CENTRES):
-            for rows in batches(n_samples, _ROWS):
-                x = self.columns_of(self.X[rows, :])
-                block = to_host(assemble(self.kernel, x, self.centres[some]))
-                sketch[:, some] += hashes[:, rows] @ block
+        for part, X in self.blocks():
+            for some in batches(n_centres, _SKETCHED_CENTRES):
+                for rows in batches(X.shape[0], _ROWS):
+                    x = self.columns_of(X[rows, :])
+                    block = to_host(assemble(self.kernel, x, self.centres[some]))
+                    sketch[:, some] += hashes[:, _within(part, rows)] @ block
         return sketch
 
     def _adjoint(self, values):
         """Sum over panels of their transpose times `values(rows, panel)`."""
         side = _CACHE_PANEL if is_numpy_array(self.centres.norms) else _DEVICE_PANEL
         total = 0.0
-        for rows in batches(self.X.shape[0], side):
-            x = self.columns_of(self.X[rows, :])
-            panel = assemble(self.kernel, x, self.centres)
-            product = to_host(panel.T @ values(rows, panel))
-            total = total + product.astype(np.float64)
+        for part, X in self.blocks():
+            for rows in batches(X.shape[0], side):
+                x = self.columns_of(X[rows, :])
+                panel = assemble(self.kernel, x, self.centres)
+                product = to_host(panel.T @ values(_within(part, rows), panel))
+                total = total + product.astype(np.float64)
         return total
+
+
+def _within(part, rows):
+    """Rows of a block as a slice of all rows."""
+    return slice(part.start + rows.start, part.start + rows.stop)
 
 
 def _hashes(n_rows, scale, rng):  # -> CSC (n_rows, n)

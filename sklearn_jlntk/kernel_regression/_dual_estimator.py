@@ -1,0 +1,167 @@
+"""Fit of the estimators whose coefficients are those of all distinct training rows."""
+
+from contextlib import contextmanager
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_jlntk._backend.array_api import (
+    available_device,
+    float_dtypes,
+    from_host,
+    host_or_cuda,
+    out_of_memory_errors,
+    prototype,
+    to_host,
+)
+from sklearn_jlntk._validation import Interval, StrOptions, take_rows
+from sklearn_jlntk.kernel_regression._base import (
+    KernelEstimator,
+    name_of,
+    numbers_of,
+)
+from sklearn_jlntk.kernel_regression._distinct_rows import DistinctRows
+from sklearn_jlntk.kernel_regression._leave_one_out import (
+    GRID,
+    choose_alpha,
+    typical_weight,
+)
+from sklearn_jlntk.kernel_regression._ridge import RidgeSystem
+from sklearn_jlntk.kernels._matrix import assemble
+from sklearn_jlntk.ntk._eigenvalues import extreme_eigenvalue
+
+
+class DualEstimator(KernelEstimator):
+    """Base of the kernel regression and classification on all distinct rows."""
+
+    _fitted_rows_name = "X_fit_"
+    _parameter_constraints: dict = {
+        **KernelEstimator._parameter_constraints,
+        "alpha": [
+            Interval(Real, 0, None, closed="left"),
+            StrOptions({"loo"}),
+            "array-like",
+        ],
+    }
+
+    def _merge_rows(self, X, targets, sample_weight, output_shape):
+        """Set what the fit takes from rows and scaled targets; the distinct rows."""
+        rows = DistinctRows.of(X, targets, sample_weight)
+        self.X_fit_ = rows.X
+        like = self._beside_fitted()
+        widest = float_dtypes(like)[-1]
+        self._weight_scale_ = typical_weight(rows.weight)
+        self._weights_ = from_host(rows.weight / self._weight_scale_, like, widest)
+        self._targets_ = from_host(rows.targets, like, widest)
+        self._draw_for(rows.X, output_shape)
+        return rows
+
+    def _draw_for(self, X, output_shape, count_distinct=None):
+        """Draw what the factorisation needs; None where all rows are distinct."""
+        like = prototype(numbers_of(X))
+        self._draw(X.shape, output_shape, count_distinct, like)
+
+    def _candidates(self):
+        """Values of alpha to choose from; None where it is a number."""
+        if isinstance(self.alpha, Real):
+            return None
+        if isinstance(self.alpha, str):
+            return np.asarray(GRID) * self._weight_scale_
+        alphas = np.asarray(self.alpha, dtype=float)
+        is_valid = np.all(np.isfinite(alphas) & (alphas > 0))
+        if alphas.ndim != 1 or not alphas.size or not is_valid:
+            raise ValueError(
+                f"alpha={self.alpha!r} holds candidates for leave-one-out; these are one "
+                "or more positive, finite numbers in one dimension. Use 'loo' for "
+                f"{len(GRID)} values from {GRID[0]:g} to {GRID[-1]:g}."
+            )
+        return alphas
+
+    def _choose_alpha(self, alphas, score, unit=1.0):
+        """`Choice` of alpha, and the attributes that say which and why.
+
+        Scores are kept in the given unit.
+        """
+        with self._naming_memory():
+            choice = choose_alpha(
+                self._system(),
+                (alphas / self._weight_scale_).tolist(),
+                score,
+                intercept=self.fit_intercept,
+            )
+        self.alpha_ = float(alphas[choice.place])
+        scores, like = choice.scores * unit, self._beside_fitted()
+        self.loo_score_ = float(scores[choice.place])
+        self.loo_scores_ = from_host(scores, like, float_dtypes(like)[-1])
+        return choice
+
+    def _for_each_sample(self, left_out, X, place):
+        """Outputs of scaled targets left out, (n, p), for all samples of `fit`.
+
+        To leave out a sample without weight changes nothing: it has the output of the
+        fitted function.
+        """
+        mean, scale = self.target_scaling_.mean, self.target_scaling_.scale
+        values = (left_out * scale + mean).reshape(len(left_out), *mean.shape)[place]
+        idle = np.flatnonzero(place < 0)
+        if idle.size:
+            values[idle] = to_host(self._function()(take_rows(X, idle)))
+        dtypes = float_dtypes(numbers_of(self.X_fit_))
+        dtype = (
+            dtypes[0] if self.target_scaling_.is_resolved_by(dtypes[0]) else dtypes[-1]
+        )
+        return from_host(values, self._beside_fitted(), dtype)
+
+    def _system(self):
+        """`RidgeSystem` of the training rows, where to compute."""
+        device = available_device(self.device)
+        targets = host_or_cuda(self._targets_, device)
+        like = host_or_cuda(self._beside_fitted(), device)
+        weight = host_or_cuda(self._weights_, device)
+        return RidgeSystem(self._matrix, targets, weight, float_dtypes(like))
+
+    def _matrix(self, dtype=None):
+        """Kernel matrix of the training rows."""
+        return assemble(self._kernel_, self._columns(self.X_fit_, dtype))
+
+    @contextmanager
+    def _naming_memory(self):
+        """Errors of memory say what the kernel matrix takes and what to use instead."""
+        try:
+            yield
+        except out_of_memory_errors() as error:
+            n = self.X_fit_.shape[0]
+            n_bytes = n**2 * np.finfo(name_of(self._beside_fitted().dtype)).bits // 8
+            raise MemoryError(
+                f"Memory ran out: the kernel matrix of {n} rows takes {n_bytes} bytes. "
+                "Use NystroemNTKKernel, whose memory grows with the rows instead of their "
+                "square, or fewer rows."
+            ) from error
+
+    @property
+    def lambda_0_(self):
+        """Smallest eigenvalue of the kernel matrix of the training rows.
+
+        Returns
+        -------
+        value : float
+            Without weights and ridge.
+        """
+        return self._eigenvalue("smallest")
+
+    @property
+    def lambda_max_(self):
+        """Largest eigenvalue of the kernel matrix of the training rows.
+
+        Returns
+        -------
+        value : float
+            Without weights and ridge.
+        """
+        return self._eigenvalue("largest")
+
+    def _eigenvalue(self, which):
+        """Eigenvalue at one end."""
+        check_is_fitted(self, "X_fit_")
+        return extreme_eigenvalue(self._matrix(), which).value

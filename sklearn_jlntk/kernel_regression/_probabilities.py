@@ -1,0 +1,138 @@
+r"""Probabilities of classes from decision values, by one temperature, and their scores.
+
+Decision values f are regressions on targets of -1 and +1. The probability of the second of
+two classes is :math:`1 / (1 + e^{-f / T})`; of more classes, each against the rest, that of
+class k is proportional to :math:`e^{f_k / T}`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sklearn_jlntk._backend.array_api import array_namespace
+
+__all__ = ["SCORES", "LabelledSamples", "predicted_classes", "probabilities"]
+
+# Where 1 / T is looked for: from the uniform distribution to a step.
+_LEAST, _MOST = 1e-3, 1e3
+_MAX_STEPS, _TOL = 60, 1e-9
+
+
+class LabelledSamples(NamedTuple):
+    """Distinct rows of a classification, as their decision values are judged.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n, p)
+        Mean targets of -1 and +1; one column for two classes.
+    scatter : ndarray of shape (p,)
+        Weighted mean square of the targets around the means of equal rows.
+    weight : ndarray of shape (n,)
+        One for a typical row.
+    """
+
+    targets: np.ndarray
+    scatter: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def shares(self):  # (n, n_classes)
+        """Share of each class in the rows."""
+        shares = (1 + self.targets) / 2
+        return np.hstack([1 - shares, shares]) if shares.shape[1] == 1 else shares
+
+    def mean(self, values):
+        """Weighted mean over the rows."""
+        return self.weight @ values / np.sum(self.weight)
+
+    def squared_error(self, decisions):
+        """Minus the mean squared error of the targets, over all outputs."""
+        squares = self.mean((self.targets - decisions) ** 2)
+        return -float(np.mean(squares + self.scatter))
+
+    def accuracy(self, decisions):
+        """Share of the weight that is classified as it should be."""
+        places = predicted_classes(_by_output(decisions))[:, None]
+        return float(self.mean(np.take_along_axis(self.shares, places, axis=1)[:, 0]))
+
+    def log_loss(self, decisions):
+        """Minus the mean log loss, at the temperature that fits these decisions."""
+        logits = _logits(_by_output(decisions)) / self.temperature(decisions)
+        losses = _log_sum_exp(logits) - np.sum(self.shares * logits, axis=1)
+        return -float(self.mean(losses))
+
+    def temperature(self, decisions):
+        """Temperature of the smallest log loss for decisions that left each row out.
+
+        As if one more row belonged to all classes alike: where all rows are on the right
+        side, no temperature would be too small.
+        """
+        shares, n_rows = self.shares, np.sum(self.weight)
+        unknown = 1 / (n_rows + 1)
+        shares = (1 - unknown) * shares + unknown / shares.shape[1]
+        logits = _logits(_by_output(decisions))
+        wanted = np.sum(shares * logits, axis=1)
+
+        def slope_and_curvature(inverse):
+            p = _softmax(inverse * logits)
+            mean = np.sum(p * logits, axis=1)
+            variance = np.sum(p * logits**2, axis=1) - mean**2
+            return self.weight @ (mean - wanted), self.weight @ variance
+
+        return float(1 / _minimum(slope_and_curvature, _LEAST, _MOST))
+
+
+SCORES = ("log_loss", "accuracy", "squared_error")
+
+
+def _minimum(slope_and_curvature, low, high):
+    """Minimum of a convex function of a positive number, by Newton steps in brackets."""
+    at = 1.0
+    for _ in range(_MAX_STEPS):
+        slope, curvature = slope_and_curvature(at)
+        low, high = (low, at) if slope > 0 else (at, high)
+        step = slope / curvature if curvature > 0 else np.inf
+        if abs(step) <= _TOL * at or high - low <= _TOL * high:
+            break
+        following = at - step
+        at = following if low < following < high else (low * high) ** 0.5
+    return at
+
+
+def predicted_classes(decisions):  # (n,), or (n, n_classes) -> (n,)
+    """Places of the classes of the largest decision values, in any namespace."""
+    xp = array_namespace(decisions)
+    if decisions.ndim == 1:
+        return xp.astype(decisions > 0, xp.int64)
+    return xp.argmax(decisions, axis=1)
+
+
+def probabilities(decisions, temperature):  # (n,), or (n, n_classes) -> (n, n_classes)
+    """Probabilities of the classes, in any namespace."""
+    return _softmax(_logits(decisions) / temperature)
+
+
+def _by_output(decisions):
+    """Decisions of shape (n, 1) as those of two classes are given, (n,)."""
+    return decisions[:, 0] if decisions.shape[1] == 1 else decisions
+
+
+def _logits(decisions):
+    """A column for each class; of two, that of the first is zero."""
+    if decisions.ndim > 1:
+        return decisions
+    xp = array_namespace(decisions)
+    return xp.stack([xp.zeros_like(decisions), decisions], axis=1)
+
+
+def _softmax(logits):
+    """Exponentials that sum to one in each row."""
+    xp = array_namespace(logits)
+    weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+    return weights / xp.sum(weights, axis=1, keepdims=True)
+
+
+def _log_sum_exp(logits):  # (n, n_classes) -> (n,)
+    """Logarithm of the sum of the exponentials of each row."""
+    largest = np.max(logits, axis=1)
+    return largest + np.log(np.sum(np.exp(logits - largest[:, None]), axis=1))

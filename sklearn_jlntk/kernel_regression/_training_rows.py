@@ -1,0 +1,72 @@
+"""Training rows that are read once in each pass, in memory or a chunk at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_jlntk._validation import RowNorm, row_hashes, take_rows
+from sklearn_jlntk.kernel_regression._base import numbers_of
+
+__all__ = ["TrainingRows"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """Checked rows as they come by, block by block.
+
+    Parameters
+    ----------
+    X : array, CSR or RowChunks of shape (n_samples, n_features)
+        Rows; the last are not in memory.
+    read : callable, default=None
+        Gives the checked rows of a chunk of them, a slice. None where X is in memory.
+    """
+
+    X: object
+    read: Callable | None = None
+
+    def blocks(self):
+        """All rows in order: slices with their rows."""
+        if self.read is None:
+            yield slice(0, self.X.shape[0]), self.X
+        else:
+            for part in self.X.slices:
+                yield part, self.read(part)
+
+    @property
+    def like(self):
+        """Array of the namespace, device and dtype of the rows."""
+        first = self.X if self.read is None else self.read(slice(0, 1))
+        return numbers_of(first)
+
+    def norm(self, weight):
+        """`RowNorm` of the rows with their weights."""
+        parts = (RowNorm.of(rows, weight[part]) for part, rows in self.blocks())
+        return sum(parts, start=RowNorm(0.0, 0.0))
+
+    def distinct(self, counts):
+        """Positions of different rows among those that count, in an order of their own.
+
+        The order, that of their hashes, does not depend on how often a row is given or
+        where.
+        """
+        hashes = [row_hashes(rows) for _, rows in self.blocks()]
+        positions = np.flatnonzero(counts)
+        _, first = np.unique(np.concatenate(hashes)[positions], return_index=True)
+        return positions[first]
+
+    def take(self, positions):
+        """Checked rows at some positions, in memory."""
+        order = np.argsort(positions)
+        wanted, taken = positions[order], []
+        for part, rows in self.blocks():
+            first, last = np.searchsorted(wanted, (part.start, part.stop))
+            taken.append(take_rows(rows, wanted[first:last] - part.start))
+        if len(taken) == 1:
+            rows = taken[0]
+        else:
+            is_sparse = sparse.issparse(taken[0])
+            rows = sparse.vstack(taken, "csr") if is_sparse else np.concatenate(taken)
+        return take_rows(rows, np.argsort(order))
