@@ -8,6 +8,7 @@ from sklearn_jlntk import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
     NTKKernel,
+    NTKKernelClassifier,
     NystroemNTKKernel,
 )
 
@@ -24,6 +25,8 @@ ESTIMATORS = {
     "exact, ABC": NTKKernel(
         factorization="abc", width=64, effective_width=16, random_state=0
     ),
+    "exact classifier": NTKKernelClassifier(),
+    "exact classifier, unit": NTKKernelClassifier(alpha=0.1, normalize="unit"),
     "Nystroem": NystroemNTKKernel(**NYSTROEM),
     "Nystroem, unit": NystroemNTKKernel(normalize="unit", **NYSTROEM),
     "Nystroem, as given": NystroemNTKKernel(normalize=None, **NYSTROEM),

@@ -25,6 +25,8 @@ from sklearn_jlntk import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
     NTKKernel,
+    NTKKernelClassifier,
+    NystroemNTKKernel,
 )
 from sklearn_jlntk._backend import array_api
 from sklearn_jlntk._backend.array_api import from_host, numbers_at_once, to_host
@@ -41,7 +43,11 @@ ESTIMATORS = [
     JLFactorizedNTKRegressor(factorization="dense", **SMALL),
     JLFactorizedNTKClassifier(**SMALL),
     NTKKernel(alpha=0.1),
+    NTKKernel(),
+    NTKKernel(alpha=np.logspace(-3, 2, 9).tolist()),
     NTKKernel(factorization="abc", width=256, alpha=0.1, random_state=0),
+    NTKKernelClassifier(),
+    NystroemNTKKernel(n_centers=20, alpha=0.1, tol=1e-12, random_state=0),
 ]
 with_device = pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 

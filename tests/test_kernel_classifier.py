@@ -204,6 +204,7 @@ def test_probabilities_far_from_the_boundary_are_finite_and_not_exact(dtype):
     model = NTKKernelClassifier().fit(X.astype(dtype), y)
     p = model.predict_proba(np.array([[-50.0], [50.0]], dtype=dtype))
     assert p.dtype == dtype
+    assert_same(p, model.predict_proba(np.array([[-50.0], [50.0]])).astype(dtype))
     assert np.all(np.isfinite(p))
     assert 0 <= p.min() < 1e-3
     assert model.predict_proba(X.astype(dtype)).max() < 1

@@ -198,17 +198,18 @@ class KernelEstimator(BaseEstimator):
             return single
         return wider[0] if wider else single
 
-    def _outputs(self, X, method, dual=None):
+    def _outputs(self, X, method, *, dual=None, finish=None):
         """Outputs for rows in any form, (n_samples,) or (n_samples, n_outputs).
 
         `dual` are other coefficients than the fitted ones, for several times the outputs.
+        `finish` makes of the outputs what is asked for, before it gets the dtype of X.
         """
         check_is_fitted(self, "dual_coef_")
         available_device(self.device, warn=True)
-        outputs_of = self._function(dual)
+        outputs_of = self._function(dual, finish)
         return self._by_chunks(X, lambda X: outputs_of(self._checked_rows(X, method)))
 
-    def _function(self, dual=None):
+    def _function(self, dual=None, finish=None):
         """Outputs as a function of checked rows, beside the caller."""
         dual = self.dual_coef_ if dual is None else dual
         dual = host_or_cuda(dual, available_device(self.device))
@@ -224,7 +225,8 @@ class KernelEstimator(BaseEstimator):
                 x = self._columns(self._in_dtype_of_fit(rows[some, :]), dual.dtype)
                 blocks.append(multiply(self._kernel_, columns, x, fitted))
             y = array_namespace(dual).concat(blocks, axis=0) + offset
-            return self._in_dtype_of(rows, y[:, 0] if dual.ndim == 1 else y)
+            y = y[:, 0] if dual.ndim == 1 else y
+            return self._in_dtype_of(rows, y if finish is None else finish(y))
 
         return outputs_of
 

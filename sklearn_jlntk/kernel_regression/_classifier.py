@@ -151,7 +151,9 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
 
     def predict_proba(self, X):
         """Probabilities of the classes."""
-        return probabilities(self._outputs(X, "predict_proba"), self.temperature_)
+        return self._outputs(
+            X, "predict_proba", finish=lambda f: probabilities(f, self.temperature_)
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

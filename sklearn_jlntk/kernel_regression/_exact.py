@@ -322,7 +322,11 @@ class NTKKernel(
         with self._naming_memory():
             if time is None:
                 return self._system().solve(alpha)
-            return self._system().decompose().dual(alpha, time * self._weight_scale_)
+            return (
+                self._system()
+                .decompose()
+                .dual(alpha, float(time) * self._weight_scale_)
+            )
 
     def _squared_error(self, rows):
         """Score of predictions left out, and its unit: squares of the largest output."""

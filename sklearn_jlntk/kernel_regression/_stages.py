@@ -46,7 +46,7 @@ class StagedPredictions:
             [c * self.target_scaling_.scale for c in duals], axis=1
         )
         columns = from_host(columns, self._beside_fitted(), dtype)
-        stages = self._outputs(X, "staged_predict", columns)
+        stages = self._outputs(X, "staged_predict", dual=columns)
         n_outputs, is_single = duals[0].shape[1], self.dual_coef_.ndim == 1
         for start in range(0, columns.shape[1], n_outputs):
             at_time = stages[:, start : start + n_outputs]
