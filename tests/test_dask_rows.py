@@ -38,11 +38,15 @@ def da():
 @pytest.fixture(scope="module", autouse=True)
 def client(da):
     """Client of a worker in this process, which sees the arrays of the caller."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    options = {"processes": False, "dashboard_address": None}
-    cluster = LocalCluster(n_workers=1, threads_per_worker=1, **options)
-    with cluster, Client(cluster) as client:
+    with Client(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
+    ) as client:
         yield client
 
 
