@@ -290,7 +290,7 @@ class FactorizedNetwork:
         -----
         A call costs a `vjp` and a `jvp` when A is the identity. Else the projected gates
         are computed once, :math:`k n` numbers an output, and a call costs
-        :math:`O(n k \ell)` whatever the width.
+        :math:`O(n k \ell)` at any width.
         """
         if self.has_independent_neurons:
             return lambda s: self.jvp(weights, features, self.vjp(weights, features, s))

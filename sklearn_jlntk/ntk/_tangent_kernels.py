@@ -49,7 +49,7 @@ def empirical_ntk(network, weights, X=None, Y=None, *, features=None):
     weights : array of shape (effective_width, n_components)
         Trained layer B.
     X : {array, CSR} of shape (n_samples, n_inputs), default=None
-        Rows as the network sees them. Not needed beside `features`.
+        Rows as the network sees them. Not needed where `features` is given.
     Y : {array, CSR} of shape (n_others, n_inputs), default=None
         Rows on the other side; None is X.
     features : array of shape (n_components, n_samples), default=None
@@ -100,7 +100,7 @@ def infinite_width_ntk(network, X=None, Y=None, *, features=None):
     network : FactorizedNetwork
         Supplies the drawn C, and A and v where A is not the identity.
     X : {array, CSR} of shape (n_samples, n_inputs), default=None
-        Rows as the network sees them. Not needed beside `features`.
+        Rows as the network sees them. Not needed where `features` is given.
     Y : {array, CSR} of shape (n_others, n_inputs), default=None
         Rows on the other side; None is X.
     features : array of shape (n_components, n_samples), default=None
@@ -158,7 +158,7 @@ def infinite_width_operator(network, X=None, *, features=None):
     network : FactorizedNetwork
         Supplies the drawn C, and A and v where A is not the identity.
     X : {array, CSR} of shape (n_samples, n_inputs), default=None
-        Rows as the network sees them. Not needed beside `features`.
+        Rows as the network sees them. Not needed where `features` is given.
     features : array of shape (n_components, n_samples), default=None
         Projected inputs ``network.features(X)``, where they are known already.
 
