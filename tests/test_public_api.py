@@ -52,9 +52,9 @@ NETWORK_PARAMETERS = {
     "input_sketch": "block-hadamard",
     "width_sketch": "block-hadamard",
     "learning_rate": "auto",
-    "max_iter": 1000,
+    "max_iter": 600,
     "tol": 5e-5,
-    "alpha": 0.03,
+    "alpha": 0.0,
     "normalize": "bias",
     "initial_output": "zero",
     "fit_intercept": True,
@@ -76,7 +76,7 @@ CLASSIFIER_PARAMETERS = dict(
     ]
 )
 
-CLASSIFIER_PARAMETERS["tol"] = 1e-4
+CLASSIFIER_PARAMETERS |= {"max_iter": 500, "tol": 1e-4}
 
 # Parameters and defaults, in order: those before "*" may be given by position.
 REQUIRED = inspect.Parameter.empty

@@ -36,12 +36,12 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
     learning_rate : float or "auto", default="auto"
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha, found in 16 sums over the rows.
-    max_iter : int, default=1000
+    max_iter : int, default=600
         Steps at the most.
     tol : float or None, default=5e-5
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps.
-    alpha : float, default=0.03
+    alpha : float, default=0.0
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them.
@@ -209,12 +209,12 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
     learning_rate : float or "auto", default="auto"
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha, found in 16 sums over the rows.
-    max_iter : int, default=1000
+    max_iter : int, default=500
         Steps at the most.
     tol : float or None, default=1e-4
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps.
-    alpha : float, default=0.03
+    alpha : float, default=0.0
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them.
@@ -286,9 +286,9 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
         input_sketch="block-hadamard",
         width_sketch="block-hadamard",
         learning_rate="auto",
-        max_iter=1000,
+        max_iter=500,
         tol=1e-4,
-        alpha=0.03,
+        alpha=0.0,
         normalize="bias",
         initial_output="zero",
         fit_intercept=True,

@@ -43,13 +43,13 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         Kinds of C and of A, named as for :class:`JLFactorizedNTKRegressor`.
     learning_rate : float, "auto" or "theory", default="auto"
         Step size :math:`\eta`.
-    max_iter : int, default=1000
+    max_iter : int, default=500
         Steps at the most.
     tol : float or None, default=1e-4
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps and does not
         warn.
-    alpha : float, default=0.03
+    alpha : float, default=0.0
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them; see :class:`JLFactorizedNTKRegressor`.
@@ -140,9 +140,9 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         input_sketch="block-hadamard",
         width_sketch="block-hadamard",
         learning_rate="auto",
-        max_iter=1000,
+        max_iter=500,
         tol=1e-4,
-        alpha=0.03,
+        alpha=0.0,
         normalize="bias",
         initial_output="zero",
         fit_intercept=True,

@@ -52,13 +52,13 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha; ``"theory"`` is that of Theorems 3.1, 4.1 and 5.1 with their
         constants set to 1, many orders of magnitude smaller.
-    max_iter : int, default=1000
+    max_iter : int, default=600
         Steps at the most.
     tol : float or None, default=5e-5
         Training has converged when, over `n_iter_no_change` steps, the loss fell by less
         than `tol` times its value at the start a step. None takes all steps and does not
         warn.
-    alpha : float, default=0.03
+    alpha : float, default=0.0
         Pull towards the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them: ``"bias"`` appends a constant coordinate as large
