@@ -106,7 +106,7 @@ def categories(n=1500):
     return X, y + 0.5 * rng.standard_normal(n)
 
 
-def corpus(n=1500, n_words=2000, n_topics=30, n_classes=5):
+def corpus(n=800, n_words=1000, n_topics=30, n_classes=5):
     """Documents of 20 to 60 words, drawn from topics whose shares depend on the class."""
     rng = np.random.default_rng(0)
     frequencies = 1 / np.arange(1, n_words + 1)  # Zipf's law
