@@ -50,7 +50,7 @@ def iterations(tails, n, n_centers, d):
     drawn = drawn[kept]
     matrix = CentredKernel(
         ReluKernel(1, 0.0, "first"),
-        X,
+        lambda: [(slice(0, n), X)],
         lambda rows: as_columns(rows.T),
         as_columns(X[drawn].T),
     )
