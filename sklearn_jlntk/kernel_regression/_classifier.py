@@ -16,6 +16,7 @@ from sklearn_jlntk._validation import (
     weight_classes,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
+from sklearn_jlntk.kernel_regression._leave_one_out import CLASS_GRID
 from sklearn_jlntk.kernel_regression._probabilities import (
     SCORES,
     LabelledSamples,
@@ -45,8 +46,8 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
         coordinate of `normalize`.
     alpha : "loo", float or array-like of shape (n_alphas,), default="loo"
         Strength of the ridge, as for :class:`NTKKernel`. Of several candidates the one
-        of the largest score is taken; ``"loo"`` has six, 1e-8, 1e-6, 1e-4, 0.01, 1 and
-        100, times the typical weight where there are weights.
+        of the largest score is taken; ``"loo"`` has six, 1e-4, 0.01, 0.1, 1, 10 and 100,
+        times the typical weight where there are weights.
     loo_scoring : {"log_loss", "accuracy", "squared_error"}, default="log_loss"
         Score of the rows left out: minus the log loss of their probabilities, the share
         of right labels, or minus the mean squared error of the targets.
@@ -138,9 +139,10 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
     >>> model.predict(X[::50])
     array([0, 1, 2])
     >>> model.predict_proba(X[83:84]).round(2)
-    array([[0.02, 0.89, 0.1 ]])
+    array([[0.02, 0.34, 0.64]])
     """
 
+    _grid = CLASS_GRID
     _parameter_constraints: dict = {
         **DualEstimator._parameter_constraints,
         "loo_scoring": [StrOptions(set(SCORES))],
