@@ -24,6 +24,7 @@ from sklearn_jlntk import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
     NTKKernel,
+    NTKKernelClassifier,
     NystroemNTKKernel,
 )
 from sklearn_jlntk._backend.user_warnings import warn_user
@@ -97,11 +98,29 @@ FITS = {
     "components": (lambda _: FJLT(), Y, DataDimensionalityWarning, "ask for"),
     "iterations": (
         lambda _: NystroemNTKKernel(
-            n_components=20, max_iter=1, tol=1e-14, random_state=0
+            n_centers=20, max_iter=1, tol=1e-14, random_state=0
         ),
         Y,
         ConvergenceWarning,
         "Stopped after",
+    ),
+    "idle parameter": (
+        lambda _: NTKKernel(effective_width=9),
+        Y,
+        UserWarning,
+        "effective_width=9 has no effect",
+    ),
+    "idle parameter of centers": (
+        lambda _: NystroemNTKKernel(width=9, random_state=0),
+        Y,
+        UserWarning,
+        "width=9 has no effect",
+    ),
+    "idle parameter of a classifier": (
+        lambda _: NTKKernelClassifier(width=9),
+        LABELS,
+        UserWarning,
+        "width=9 has no effect",
     ),
     "checkpoint": (
         lambda tmp_path: unwritable(regressor(), tmp_path),

@@ -57,6 +57,7 @@ BENCHMARKS = {
     "dask-steps": "large_data.dask_steps",
     "footprint": "large_data.footprint",
     "quality": "quality.estimators",
+    "probabilities": "quality.probabilities",
     "accuracy": "quality.accuracy",
     "tables": "quality.tables",
     "sizes": "quality.sizes",
@@ -65,7 +66,13 @@ BENCHMARKS = {
     "full-runs": "reproduction.full_runs",
 }
 # Those that run on one thread unless told otherwise; the others take all cores.
-ONE_THREAD = {"kernels", "eigenvalues", "fingerprints", "full-runs"}
+ONE_THREAD = {
+    "kernels",
+    "eigenvalues",
+    "probabilities",
+    "fingerprints",
+    "full-runs",
+}
 
 
 def main(arguments=None):

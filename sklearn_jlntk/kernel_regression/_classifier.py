@@ -16,6 +16,7 @@ from sklearn_jlntk._validation import (
     weight_classes,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
+from sklearn_jlntk.kernel_regression._leave_one_out import CLASS_GRID
 from sklearn_jlntk.kernel_regression._probabilities import (
     SCORES,
     LabelledSamples,
@@ -29,9 +30,119 @@ __all__ = ["NTKKernelClassifier"]
 class NTKKernelClassifier(ClassifierMixin, DualEstimator):
     r"""Classification with the neural tangent kernel of infinite width.
 
-    TODO
+    The regression of :class:`NTKKernel` on targets of -1 and +1, one output for two
+    classes and one for each class where there are more, with probabilities. The ridge and
+    the probabilities come from predictions that left each row out, which one
+    factorisation of the kernel gives exactly.
+
+    Parameters
+    ----------
+    depth : int, default=1
+        Number of hidden layers; 0 is the linear kernel.
+    train : {"first", "all"}, default="first"
+        Gradients in the weights of the first layer, or in all weights and biases.
+    bias : float, default=0.0
+        Standard deviation of the biases at the start. Independent of the constant
+        coordinate of `normalize`.
+    alpha : "loo", float or array-like of shape (n_alphas,), default="loo"
+        Strength of the ridge, as for :class:`NTKKernel`. Of several candidates the one
+        of the largest score is taken; ``"loo"`` has six, 1e-4, 0.01, 0.1, 1, 10 and 100,
+        times the typical weight where there are weights.
+    loo_scoring : {"log_loss", "accuracy", "squared_error"}, default="log_loss"
+        Score of the rows left out: minus the log loss of their probabilities, the share
+        of right labels, or minus the mean squared error of the targets.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the sample weights, by label; ``"balanced"`` gives all classes the
+        same total weight. Probabilities are those of a population with these weights.
+    fit_intercept : bool, default=True
+        Whether the weighted mean of the targets is taken out, or nothing.
+    factorization : {"bc", "abc"}, default=None
+        Kernel of the factorised network for drawn projections: ``"bc"``, rows sketched
+        by C; ``"abc"``, averaged over B for the drawn A and v as well. None is the
+        kernel of the rows themselves.
+    n_components : int or "auto", default="auto"
+        Rows of C, l. Needs `factorization`.
+    width : int, default=4096
+        Number of neurons m. Needs ``factorization="abc"``.
+    effective_width : int or "auto", default="auto"
+        Rows of B, k. Needs ``factorization="abc"``.
+    input_sketch, width_sketch : str, default="block-hadamard"
+        Kinds of C and of A, named as for :class:`NTKKernel`.
+    normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
+        Rows as the network sees them, as in :class:`NTKKernel`.
+    device : {"cpu", "cuda"}, default=None
+        Where to compute. None follows X; ``"cuda"`` takes NumPy rows, computes with
+        CuPy and returns NumPy arrays.
+    random_state : int, RandomState instance or None, default=None
+        Draws C, A and v, those of :class:`JLFactorizedNTKClassifier` with the same seed
+        and sizes.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        Labels, sorted; in the namespace of y.
+    X_fit_ : {array, CSR} of shape (n_fitted, n_features)
+        Copy of the training rows. Where rows repeat or have weights: the distinct rows
+        of positive weight, sorted.
+    dual_coef_ : array of shape (n_fitted,) or (n_fitted, n_classes)
+        Coefficients of the kernel with these rows.
+    intercept_ : float or array of shape (n_classes,)
+        Weighted mean of the targets, or zero.
+    alpha_ : float
+        Ridge that was used.
+    temperature_ : float
+        Temperature of the probabilities.
+    loo_decision_function_ : array of shape (n_samples,) or (n_samples, n_classes)
+        Decision value of each row by the regression on the others.
+    loo_score_ : float
+        Score of these values.
+    loo_scores_ : array of shape (n_alphas,)
+        The same for each candidate.
+    row_scaling_, target_scaling_ : RowScaling, TargetScaling
+        How rows are scaled, by the norm of the training rows; the mean of the targets.
+    lambda_0_, lambda_max_ : float
+        Smallest and largest eigenvalue of the kernel matrix of `X_fit_`. Computed when
+        asked for.
+    input_projection_, hidden_expansion_ : Operators
+        C with `factorization`, and A with ``factorization="abc"``.
+    output_signs_ : array of shape (width,) or (width, n_classes)
+        v. Only with ``factorization="abc"``.
+    n_features_in_, feature_names_in_ : int, ndarray of shape (n_features_in_,)
+        Features seen in `fit`; the names only where X has string names.
+
+    See Also
+    --------
+    NTKKernel : The regression.
+    JLFactorizedNTKClassifier : The network of finite width.
+
+    Notes
+    -----
+    With decision values f and the temperature T, the probability of the second of two
+    classes is :math:`1 / (1 + e^{-f / T})`. Of more classes, that of class k is
+    :math:`e^{f_k / T} / \sum_j e^{f_j / T}`. T minimises the log loss of the values that
+    left each row out, as if one more row belonged to all classes alike; nothing is
+    fitted a second time. The label of the largest probability is the predicted one.
+
+    Leaving one out is exact, and repeated rows are left out together, as described for
+    :class:`NTKKernel`; so are time and memory, those of several candidates even if
+    `alpha` is a number. Since `alpha` and T were chosen on them, the scores of the rows
+    left out are a little too good.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_jlntk import NTKKernelClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), NTKKernelClassifier()).fit(X, y)
+    >>> model.predict(X[::50])
+    array([0, 1, 2])
+    >>> model.predict_proba(X[83:84]).round(2)
+    array([[0.02, 0.34, 0.64]])
     """
 
+    _grid = CLASS_GRID
     _parameter_constraints: dict = {
         **DualEstimator._parameter_constraints,
         "loo_scoring": [StrOptions(set(SCORES))],
@@ -141,16 +252,53 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
         )
 
     def decision_function(self, X):
-        """Values of the regressions on targets of -1 and +1."""
+        """Outputs of the regressions on targets of -1 and +1.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, in the namespace of those in `fit`, or rows on disk, which are read in
+            chunks.
+
+        Returns
+        -------
+        scores : array of shape (n_samples,) or (n_samples, n_classes)
+            Of one column, towards ``classes_[1]``, where there are two classes. In the
+            dtype of X.
+        """
         return self._outputs(X, "decision_function")
 
     def predict(self, X):
-        """Labels of the largest decision values."""
+        """Predicted labels, those of the largest decision value.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, in the namespace of those in `fit`, or rows on disk, which are read in
+            chunks.
+
+        Returns
+        -------
+        y : array of shape (n_samples,)
+            Labels, in the namespace of X; text stays in NumPy arrays.
+        """
         decisions = self._outputs(X, "predict")
         return take_labels(self.classes_, predicted_classes(decisions))
 
     def predict_proba(self, X):
-        """Probabilities of the classes."""
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, in the namespace of those in `fit`, or rows on disk, which are read in
+            chunks.
+
+        Returns
+        -------
+        probabilities : array of shape (n_samples, n_classes)
+            In the order of `classes_` and the dtype of X; rows sum to one.
+        """
         return self._outputs(
             X, "predict_proba", finish=lambda f: probabilities(f, self.temperature_)
         )

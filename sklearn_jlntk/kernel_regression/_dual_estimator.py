@@ -36,6 +36,7 @@ class DualEstimator(KernelEstimator):
     """Base of the kernel regression and classification on all distinct rows."""
 
     _fitted_rows_name = "X_fit_"
+    _grid = GRID  # of "loo", for weights of about one
     _parameter_constraints: dict = {
         **KernelEstimator._parameter_constraints,
         "alpha": [
@@ -67,14 +68,14 @@ class DualEstimator(KernelEstimator):
         if isinstance(self.alpha, Real):
             return None
         if isinstance(self.alpha, str):
-            return np.asarray(GRID) * self._weight_scale_
+            return np.asarray(self._grid) * self._weight_scale_
         alphas = np.asarray(self.alpha, dtype=float)
         is_valid = np.all(np.isfinite(alphas) & (alphas > 0))
         if alphas.ndim != 1 or not alphas.size or not is_valid:
             raise ValueError(
                 f"alpha={self.alpha!r} holds candidates for leave-one-out; these are one "
                 "or more positive, finite numbers in one dimension. Use 'loo' for "
-                f"{len(GRID)} values from {GRID[0]:g} to {GRID[-1]:g}."
+                f"{len(self._grid)} values from {self._grid[0]:g} to {self._grid[-1]:g}."
             )
         return alphas
 

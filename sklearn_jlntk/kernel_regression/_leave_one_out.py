@@ -14,11 +14,13 @@ import numpy as np
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 
-__all__ = ["GRID", "Choice", "choose_alpha", "typical_weight"]
+__all__ = ["CLASS_GRID", "GRID", "Choice", "choose_alpha", "typical_weight"]
 
 # From almost no ridge to almost nothing but the mean, for kernels of about one on the
 # diagonal and weights of about one.
 GRID = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2)
+# The same for labels, which are never without noise.
+CLASS_GRID = (1e-4, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 # Relative difference of scores that are the same.
 _EQUAL = 1e-6
 
