@@ -185,18 +185,28 @@ class KernelEstimator(BaseEstimator):
     def _dtype_that_carries(self, dual):
         """Dtype to predict in by coefficients of scaled targets.
 
-        That of the rows, unless rounding the kernel to it would cost digits of the
-        predictions; else the most precise one.
+        That of the rows, unless it cannot hold the kernel, or rounding the kernel to it
+        would cost digits of the predictions; else the most precise one.
         """
-        single, *wider = float_dtypes(self._beside_fitted())
-        diagonal = self._kernel_.diagonal(self._columns(self._fitted_rows()))
-        largest = np.max(to_host(diagonal), initial=0.0)
+        single, *wider = self._dtypes_that_hold(largest := self._largest())
         eps = np.finfo(name_of(single)).eps
         errors = largest * eps * np.linalg.norm(to_host(dual), axis=0)
         is_carried = np.all(errors < _LOST)
         if is_carried and self.target_scaling_.is_resolved_by(single):
             return single
         return wider[0] if wider else single
+
+    def _largest(self):
+        """Largest entry of the kernel of the fitted rows."""
+        widest = float_dtypes(self._beside_fitted())[-1]
+        columns = self._columns(self._fitted_rows(), widest)
+        return np.max(to_host(self._kernel_.diagonal(columns)), initial=0.0)
+
+    def _dtypes_that_hold(self, largest):
+        """Dtypes to compute in, that of the rows first, without those out of range."""
+        dtypes = float_dtypes(self._beside_fitted())
+        wide = [d for d in dtypes if largest <= np.finfo(name_of(d)).max]
+        return tuple(wide) or dtypes[-1:]
 
     def _outputs(self, X, method, *, dual=None, finish=None):
         """Outputs for rows in any form, (n_samples,) or (n_samples, n_outputs).

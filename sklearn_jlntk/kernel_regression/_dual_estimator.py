@@ -118,9 +118,9 @@ class DualEstimator(KernelEstimator):
         """`RidgeSystem` of the training rows, where to compute."""
         device = available_device(self.device)
         targets = host_or_cuda(self._targets_, device)
-        like = host_or_cuda(self._beside_fitted(), device)
         weight = host_or_cuda(self._weights_, device)
-        return RidgeSystem(self._matrix, targets, weight, float_dtypes(like))
+        dtypes = self._dtypes_that_hold(self._largest())
+        return RidgeSystem(self._matrix, targets, weight, dtypes)
 
     def _matrix(self, dtype=None):
         """Kernel matrix of the training rows."""

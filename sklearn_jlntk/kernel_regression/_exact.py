@@ -322,11 +322,8 @@ class NTKKernel(
         with self._naming_memory():
             if time is None:
                 return self._system().solve(alpha)
-            return (
-                self._system()
-                .decompose()
-                .dual(alpha, float(time) * self._weight_scale_)
-            )
+            time = float(time) * self._weight_scale_
+            return self._system().decompose().dual(alpha, time)
 
     def _squared_error(self, rows):
         """Score of predictions left out, and its unit: squares of the largest output."""
