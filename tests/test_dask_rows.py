@@ -7,6 +7,7 @@ import pytest
 from assertions import assert_close
 from family import NETWORK
 from scipy import sparse
+from sklearn.base import clone
 from test_sparse_rows import GIVEN, canonical_rows, messy
 
 from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
@@ -154,3 +155,81 @@ def test_kernels_of_numbers_of_numpy_and_of_rows_too_large(da):
         ntk_kernel(rows, depth=2000)
     with pytest.raises(ValueError, match="have a kernel beyond"):
         ntk_kernel(rows * np.float32(1e20)).compute()
+
+
+# ------------------------------------------------------------------- going on
+
+FORMS = {
+    "column": lambda y: y[:, None],
+    "list": lambda y: y.tolist(),
+    "list of lists": lambda y: y[:, None].tolist(),
+}
+
+
+def go_on(model, how, rows, y):
+    """Weights after more steps."""
+    if how == "warm start":
+        return model.set_params(warm_start=True).fit(rows, y).weights_
+    return model.partial_fit(rows, y).weights_
+
+
+@pytest.mark.parametrize("how", ["warm start", "partial_fit"])
+@pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
+@pytest.mark.parametrize("form", FORMS)
+def test_one_column_is_one_output_in_any_form(da, form, lazy, how):
+    """As many rows as components: what is not told apart broadcasts without an error."""
+    n = X.shape[1] + 1
+    y = Y[:n]
+    rows = da.from_array(X[:n], chunks=(5, -1)) if lazy else X[:n]
+    other = FORMS[form](y)
+    if lazy:
+        other = da.from_array(np.asarray(other), chunks=4)
+    model = DaskJLFactorizedNTKRegressor(**NETWORK, learning_rate=1e-3)
+
+    def weights(first, second):
+        return go_on(clone(model).fit(rows, first), how, rows, second)
+
+    assert_close(weights(y, other), weights(y, y), rtol=1e-12)
+    if form == "column":
+        assert_close(weights(other, y), weights(other, other), rtol=1e-12)
+
+
+@pytest.mark.parametrize("how", ["warm start", "partial_fit"])
+@pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
+def test_other_numbers_of_outputs_are_refused(da, lazy, how):
+    rows = da.from_array(X, chunks=(20, -1)) if lazy else X
+    two = np.stack([Y, Y], axis=1)
+    model = DaskJLFactorizedNTKRegressor(**NETWORK).fit(rows, Y)
+    with pytest.raises(ValueError, match="n_outputs=1, and n_outputs=2 is asked for"):
+        go_on(model, how, rows, da.from_array(two) if lazy else two)
+
+
+@pytest.mark.parametrize(
+    "labels, classes, match",
+    [
+        (
+            np.where(Y > 0, "high", "other"),
+            None,
+            r"labels \['other'\], which are not am",
+        ),
+        (np.where(Y > 0, 1, 0), None, r"labels \[0, 1\], .*\['high', 'low'\]"),
+        (np.where(Y > 0, "high", "low"), ["high"], r"classes=\['high'\] are not those"),
+    ],
+)
+@pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
+def test_labels_outside_the_classes_are_refused(da, lazy, labels, classes, match):
+    rows = da.from_array(X, chunks=(20, -1)) if lazy else X
+    model = DaskJLFactorizedNTKClassifier(**NETWORK)
+    model.fit(rows, np.where(Y > 0, "high", "low"))
+    with pytest.raises(ValueError, match=match):
+        model.partial_fit(rows, da.from_array(labels) if lazy else labels, classes)
+
+
+@pytest.mark.parametrize("param", ["alpha", "learning_rate", "tol"])
+@pytest.mark.parametrize("name", PAIRS)
+def test_numbers_of_numpy_leave_float32_alone(name, param, da):
+    rows = da.from_array(X.astype("float32"), chunks=(20, -1))
+    make, _ = PAIRS[name]
+    model = make(**{**NETWORK, param: np.float64(1e-3)}).fit(rows, targets(name))
+    assert model.weights_.dtype == "float32"
+    assert answer(model, rows).dtype == "float32"

@@ -1,6 +1,7 @@
 """The estimators over a cluster: what is theirs beyond parameters and documentation."""
 
 import copy
+from contextlib import ExitStack
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
@@ -16,7 +17,8 @@ from sklearn_jlntk._validation import (
     unchanged_on_error,
 )
 from sklearn_jlntk.dask import _samples
-from sklearn_jlntk.dask._cluster import Cluster, connected, import_dask
+from sklearn_jlntk.dask._client import connected, import_dask
+from sklearn_jlntk.dask._cluster import Cluster
 from sklearn_jlntk.dask._data import RowsOnCluster
 from sklearn_jlntk.dask._tables import check_columns, dask_table, host_table, is_dask
 from sklearn_jlntk.neural_network._base import NetworkEstimator
@@ -107,7 +109,7 @@ class DaskEstimator(NetworkEstimator):
     def _fit(self, X, y, sample_weight, *, resume, warn, classes=None):
         """Check what came in, lay it out on the workers and train on it there."""
         self._check_supported()
-        with unchanged_on_error(self):
+        with unchanged_on_error(self), ExitStack() as exits:
             self.client_ = connected(self.client)
             callback_data = {
                 "X": X,
@@ -115,7 +117,7 @@ class DaskEstimator(NetworkEstimator):
                 "metadata": {"sample_weight": sample_weight},
             }
             table = self._table(X, y, sample_weight, reset=not resume)
-            cluster = Cluster(self.client_, table.bounds)
+            cluster = exits.enter_context(Cluster(self.client_, table.bounds))
             n_chunks = len(table.bounds)
             columns = cluster.keep(
                 _samples.checked_column,

@@ -1,83 +1,95 @@
 """Chunks on the workers of a cluster, and sums over them in one round trip.
 
-Whatever a worker holds is the result of a task that the scheduler remembers, back to the
-reading of the rows. A worker that dies therefore takes nothing with it: its chunks are
-computed again on the others, and the sum that waited for them goes on.
+Whatever a worker holds is the result of a task that can be computed again, back to the
+reading of the rows. A worker that dies therefore takes nothing with it. The scheduler
+computes its chunks on other workers; where it cannot, since none was running at that
+moment, they are given to those that run later.
 """
 
+import math
 import operator
+import time
+import warnings
+import weakref
+from contextlib import ExitStack
 from functools import reduce
-from importlib import import_module
 
-__all__ = ["Cluster", "connected", "import_dask"]
+from sklearn_jlntk.dask._client import import_dask, outside_worker_threads
+from sklearn_jlntk.dask._graphs import culled
+from sklearn_jlntk.dask._memory import check_room
+from sklearn_jlntk.dask._remote import Recipe, Remote, named_task
+
+__all__ = ["Cluster"]
 
 # Partial sums that one task adds.
 _FAN_IN = 8
+# Seconds to wait for a result before looking whether its workers are still there.
+_PATIENCE = 2.0
+# Seconds without any worker after which a warning says so.
+_ALONE = 60.0
 
 
-def import_dask():
-    """The modules dask, dask.array and distributed, or an error that names the extra."""
-    try:
-        return tuple(map(import_module, ("dask", "dask.array", "distributed")))
-    except ImportError as error:
-        raise ImportError(
-            "The estimators of sklearn_jlntk.dask compute on a Dask cluster, and Dask is "
-            "not installed. Install the extra: pip install 'sklearn_jlntk[dask]'."
-        ) from error
-
-
-def connected(client):
-    """The client given, or the one that was started last."""
-    _, _, distributed = import_dask()
-    if client is not None and not isinstance(client, distributed.Client):
-        raise TypeError(
-            f"client={client!r} is a {type(client).__name__}; it takes a client that is "
-            "connected. Use distributed.Client(...) of an address or a cluster, or None "
-            "for the client that was started last."
-        )
-    if client is not None:
-        return client
-    try:
-        return distributed.get_client()
-    except ValueError as error:
-        raise ValueError(
-            "There is no Dask client. Start one, `from distributed import Client; "
-            "client = Client(dashboard_address='127.0.0.1:0')` for the cores of this "
-            "machine, or pass client=..."
-        ) from error
+class _WorkersLost(Exception):
+    """A sum cannot be computed where its chunks were."""
 
 
 class Cluster:
     """Threads of the workers, each with a run of adjacent chunks.
 
     `bounds` are first and last row of the chunks, (start, stop). A run is as close to an
-    equal share of the rows as the chunks allow.
+    equal share of the rows as the chunks allow. Inside a ``with`` statement a task that
+    uses it leaves the thread of its worker, and at its end nothing is left on the workers.
     """
 
     def __init__(self, client, bounds):
         self.client = client
-        self._dask, _, _ = import_dask()
-        threads = [
-            address
-            for address, count in client.nthreads().items()
-            for _ in range(count)
-        ]
+        self._dask, _, self._distributed = import_dask()
+        threads = client.nthreads()
         if not threads:
             raise ValueError(
                 "The cluster has no workers. Start some, or wait for them with "
                 "client.wait_for_workers(n_workers)."
             )
+        homes = [address for address, count in threads.items() for _ in range(count)]
         n_rows = bounds[-1][1]
-        runs = [[] for _ in threads]
+        runs = [[] for _ in homes]
         for chunk, (start, stop) in enumerate(bounds):
-            runs[(start + stop) * len(threads) // (2 * n_rows)].append(chunk)
-        self._runs = [
-            (address, run) for address, run in zip(threads, runs, strict=True) if run
-        ]
+            runs[(start + stop) * len(homes) // (2 * n_rows)].append(chunk)
+        filled = [run for run, chunks in enumerate(runs) if chunks]
+        self._runs = [runs[run] for run in filled]
+        self._homes = [homes[run] for run in filled]
+        self._n_rows = [bounds[run[-1]][1] - bounds[run[0]][0] for run in self._runs]
+        self._remotes = []  # weak references: what nobody needs is not computed again
+        self._alone_since = None
+        self._exits = ExitStack()
+
+    def __enter__(self):
+        self._exits.enter_context(outside_worker_threads())
+        self._exits.callback(self.release)
+        return self
+
+    def __exit__(self, *error):
+        self._exits.close()
+
+    def release(self):
+        """Let the workers forget all that they hold and have to do for this object."""
+        for remote in self._needed():
+            remote.release()
+        self._remotes.clear()
+
+    def check_room(self, bytes_per_row):
+        """Error or warning where the memory of the workers is too small for the rows."""
+        n_bytes = dict.fromkeys(self._homes, 0)
+        for home, n_rows in zip(self._homes, self._n_rows, strict=True):
+            n_bytes[home] += n_rows * bytes_per_row
+        check_room(self.client, n_bytes)
 
     def share(self, value):
         """The value on a worker, from which the others fetch it."""
-        return self._quietly(self.client.persist, self._task(_same, value))
+        remote = Remote(Recipe(_same, (value,)))
+        self._remotes.append(weakref.ref(remote))
+        self._submit([remote])
+        return remote
 
     def keep(self, function, *columns):
         """Results of `function` for each chunk, held by the workers of its run.
@@ -85,14 +97,12 @@ class Cluster:
         Each of the `columns` is a list with one argument for each chunk.
         """
         arguments = list(zip(*columns, strict=True))
-        kept = [None] * len(arguments)
-        for address, run in self._runs:
-            results = self.client.persist(
-                [self._task(function, *arguments[chunk]) for chunk in run],
-                **_at(address),
-            )
-            for chunk, result in zip(run, results, strict=True):
-                kept[chunk] = result
+        kept = []
+        for run, (home, chunks) in enumerate(zip(self._homes, self._runs, strict=True)):
+            here = [Remote(Recipe(function, arguments[chunk], run)) for chunk in chunks]
+            self._remotes.extend(map(weakref.ref, here))
+            self._submit(here, home)
+            kept.extend(here)  # runs follow each other as their chunks do
         return kept
 
     def total(self, function, chunks, *shared):
@@ -102,36 +112,130 @@ class Cluster:
         equal clusters give equal bits. What is shared goes with the tasks, once, unless
         it is on a worker already. A chunk may be None, and adds nothing.
         """
-        shared = [
-            value if self._dask.is_dask_collection(value) else self._task(_same, value)
-            for value in shared
-        ]
-        parts = []
-        for address, run in self._runs:
-            with self._dask.annotate(**_at(address)):
-                here = [chunks[chunk] for chunk in run if chunks[chunk] is not None]
-                if here:
-                    parts.append(self._task(_total_of_run, function, here, *shared))
-        while len(parts) > 1:
-            parts = [
-                self._task(_add, *parts[i : i + _FAN_IN])
-                for i in range(0, len(parts), _FAN_IN)
+
+        def tree():
+            values = [
+                value.task if isinstance(value, Remote) else named_task(_same, value)
+                for value in shared
             ]
-        return self._compute(parts[0])
+            parts = []
+            for home, run in zip(self._homes, self._runs, strict=True):
+                with self._dask.annotate(**_at(home)):
+                    here = [chunks[i].task for i in run if chunks[i] is not None]
+                    if here:
+                        parts.append(named_task(_total_of_run, function, here, *values))
+            while len(parts) > 1:
+                parts = [
+                    named_task(_add, *parts[i : i + _FAN_IN])
+                    for i in range(0, len(parts), _FAN_IN)
+                ]
+            return parts[0]
+
+        return self._compute(tree)
 
     def each(self, function, chunks):
         """Results of `function(chunk)`, a list; they should be small."""
         return self._compute(
-            self._task(list, [self._task(function, c) for c in chunks])
+            lambda: named_task(list, [named_task(function, c.task) for c in chunks])
         )
 
-    def _task(self, function, *arguments):
-        """Task of a name of its own: hashing arrays for one would take longer."""
-        return self._dask.delayed(function, pure=False)(*arguments)
+    def _submit(self, remotes, home=None):
+        """Have the remotes computed, by the worker of an address where one is given."""
+        made = {}
+        tasks = culled([remote.recipe.task(made) for remote in remotes])
+        where = {} if home is None else _at(home)
+        tasks = self.client.persist(tasks, optimize_graph=False, **where)
+        for remote, task in zip(remotes, tasks, strict=True):
+            remote.submitted(task)
 
-    def _compute(self, task):
-        """Result of the task."""
-        return self._quietly(self.client.compute, task).result()
+    def _needed(self):
+        """Remotes that somebody still needs, in the order of their making."""
+        found = (reference() for reference in self._remotes)
+        return [remote for remote in found if remote is not None]
+
+    def _compute(self, build):
+        """Result of the task that `build` makes, made again where its workers were lost."""
+        attempts = 1 + self._dask.config.get("distributed.scheduler.allowed-failures")
+        for _ in range(attempts):
+            future = self._quietly(self.client.compute, build())
+            try:
+                return self._result(future)
+            except _WorkersLost:
+                pass
+            finally:
+                future.release()
+            self._replace_lost()
+        raise RuntimeError(
+            f"Workers of the cluster were lost {attempts} times while one sum over the "
+            "rows was computed. Their logs say why. Where they were out of memory, give "
+            "them more, take more of them, or make chunks or n_components smaller."
+        )
+
+    def _result(self, future):
+        """Result of a future; `_WorkersLost` where that takes long and they were."""
+        patience = _PATIENCE
+        while True:
+            try:
+                return future.result(timeout=patience)
+            except TimeoutError:
+                if future.status == "error":
+                    return future.result()  # raises what the task has raised
+                if future.status == "finished":
+                    patience *= 2  # it is the transfer that takes long
+                threads = self._threads()
+                if threads and self._lost_runs(threads):
+                    raise _WorkersLost from None
+
+    def _threads(self):
+        """Threads of each worker by its address; empty where none is known."""
+        try:
+            threads = self.client.nthreads()
+        except OSError:  # out of reach; if for good, the client cancels its futures
+            return {}
+        self._warn_if_alone(threads)
+        return threads
+
+    def _lost_runs(self, threads):
+        """Runs whose worker is not there."""
+        return [run for run, home in enumerate(self._homes) if home not in threads]
+
+    def _replace_lost(self):
+        """Give the runs of lost workers to those with the fewest rows a thread."""
+        lost = self._lost_runs(self._threads())
+        remotes = [remote for remote in self._needed() if remote.recipe.run in lost]
+        for remote in remotes:
+            remote.release()
+        # A task that the scheduler knows keeps the worker that it had. The answer to this
+        # says that it was told to forget these.
+        while not (threads := self._threads()):
+            time.sleep(_PATIENCE / 10)
+        n_rows = dict.fromkeys(threads, 0)
+        for run, home in enumerate(self._homes):
+            if run not in lost and home in threads:
+                n_rows[home] += self._n_rows[run]
+        for run in lost:
+            home = min(threads, key=lambda address: n_rows[address] / threads[address])
+            n_rows[home] += self._n_rows[run]
+            self._homes[run] = home
+        for run in lost:
+            here = [remote for remote in remotes if remote.recipe.run == run]
+            if here:
+                self._submit(here, self._homes[run])
+
+    def _warn_if_alone(self, threads):
+        """Warn, once, where the cluster has had no workers for a while."""
+        if threads:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = time.monotonic()
+        elif time.monotonic() - self._alone_since > _ALONE:
+            self._alone_since = math.inf
+            warnings.warn(
+                "The cluster has lost all its workers. The fit goes on when others come; "
+                "Dask's option distributed.scheduler.no-workers-timeout ends it instead.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _quietly(self, submit, task):
         """Future of the task.

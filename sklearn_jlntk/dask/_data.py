@@ -99,6 +99,8 @@ class RowsOnCluster:
     def samples(self, start):
         """`SamplesOnCluster` for a network."""
         table, n_chunks = self.table, len(self.columns)
+        n_components, n_outputs = start.weights.shape[1], start.network.n_outputs
+        self.cluster.check_room(table.bytes_per_row(n_components, n_outputs))
         chunks = self.cluster.keep(
             _samples.samples_of,
             table.X,
@@ -114,7 +116,7 @@ class RowsOnCluster:
         )
 
     def close(self):
-        """Nothing to release: what no task needs is forgotten with its last reference."""
+        """Nothing: the cluster is told at the end of the fit what it may forget."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,9 +1,10 @@
 """The regressor and the classifier over a Dask cluster."""
 
-from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 
 from sklearn_jlntk.dask._base import DaskEstimator
+from sklearn_jlntk.dask._scores import ScoredClassifier, ScoredRegressor
 from sklearn_jlntk.dask._tables import is_dask
 from sklearn_jlntk.neural_network import (
     JLFactorizedNTKClassifier,
@@ -13,7 +14,7 @@ from sklearn_jlntk.neural_network import (
 __all__ = ["DaskJLFactorizedNTKClassifier", "DaskJLFactorizedNTKRegressor"]
 
 
-class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
+class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
     r"""Regression by a factorised network, trained where its rows are: on a Dask cluster.
 
     The model of :class:`~sklearn_jlntk.JLFactorizedNTKRegressor`, to rounding, however
@@ -23,8 +24,8 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
     Parameters
     ----------
     client : distributed.Client or None, default=None
-        Where to train; None is the client that was started last. It is not copied into
-        pickles, which have None in its place.
+        Where to train; None is the client that was started last, and inside a task that of
+        its worker. It is not copied into pickles, which have None in its place.
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
     width : int, default=384
@@ -60,7 +61,8 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        Full-batch gradient descent, step by step.
+        Both take plain steps here: following the flips of gates from event to event
+        needs all rows in one memory. `to_local` hands the value on.
     device : {"cpu"} or None, default=None
         The workers compute with NumPy.
     random_state : int, RandomState instance or None, default=None
@@ -93,9 +95,10 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
     ``n (l + 2 o + 1)`` numbers, and each a few times ``k l`` more. A step moves the weights
     to every worker and one gradient from every worker.
 
-    A worker that dies takes nothing with it: its chunks are read and sketched again by
-    the others. For that the rows have to be readable again: a Dask array that reads files
-    is; NumPy arrays go to the scheduler with the tasks, and have to fit there.
+    A worker that dies takes nothing with it, nor do all at one moment: their chunks are
+    read and sketched again by others. For that the rows have to be readable again: a Dask
+    array that reads files is; NumPy arrays go to the scheduler with the tasks, and have to
+    fit there.
 
     Examples
     --------
@@ -135,8 +138,13 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
         Raises
         ------
         ValueError
-            If there is no client, the input is not valid or not cut as it has to be, or
-            the descent diverges. The estimator is then as it was before.
+            If there is no client that serves, the input is not valid or not cut as it has
+            to be, or the descent diverges. The estimator is then as it was before.
+        MemoryError
+            If a worker has less memory than it is to hold; a warning where it has little
+            more.
+        RuntimeError
+            If workers die again and again.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
         return self._fit(X, y, sample_weight, resume=resume, warn=True)
@@ -186,7 +194,7 @@ class DaskJLFactorizedNTKRegressor(RegressorMixin, DaskEstimator):
         return tags
 
 
-class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
+class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
     r"""Classification by a factorised network, trained where its rows are: on Dask.
 
     The model of :class:`~sklearn_jlntk.JLFactorizedNTKClassifier`, to rounding, however
@@ -196,8 +204,8 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
     Parameters
     ----------
     client : distributed.Client or None, default=None
-        Where to train; None is the client that was started last. It is not copied into
-        pickles, which have None in its place.
+        Where to train; None is the client that was started last, and inside a task that of
+        its worker. It is not copied into pickles, which have None in its place.
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
     width : int, default=384
@@ -236,7 +244,8 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
     warm_start : bool, default=False
         Whether `fit` goes on from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        Full-batch gradient descent, step by step.
+        Both take plain steps here: following the flips of gates from event to event
+        needs all rows in one memory. `to_local` hands the value on.
     device : {"cpu"} or None, default=None
         The workers compute with NumPy.
     random_state : int, RandomState instance or None, default=None
@@ -348,8 +357,13 @@ class DaskJLFactorizedNTKClassifier(ClassifierMixin, DaskEstimator):
         Raises
         ------
         ValueError
-            If there is no client, the input is not valid or not cut as it has to be, or
-            the descent diverges. The estimator is then as it was before.
+            If there is no client that serves, the input is not valid or not cut as it has
+            to be, or the descent diverges. The estimator is then as it was before.
+        MemoryError
+            If a worker has less memory than it is to hold; a warning where it has little
+            more.
+        RuntimeError
+            If workers die again and again.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
         return self._fit(X, y, sample_weight, resume=resume, warn=True)

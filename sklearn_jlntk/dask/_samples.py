@@ -10,7 +10,7 @@ from sklearn_jlntk.neural_network._samples import positive_weights
 
 
 @contextmanager
-def _naming(place):
+def naming(place):
     """Errors in the data say which rows they are in."""
     try:
         yield
@@ -21,7 +21,7 @@ def _naming(place):
 def checked_column(y, sample_weight, place, dtype, labels):
     """Finite targets, or labels, and weights of a chunk, as a pair."""
     options = {"ensure_2d": False, "ensure_min_samples": 0}
-    with _naming(place):
+    with naming(place):
         if labels:
             y = np.asarray(y)
             assert_all_finite(y, input_name="y")
@@ -95,7 +95,7 @@ def samples_of(X, column, place, start, binarizer):
 
 def _checked_rows(X, place, dtype):
     """Finite rows of a chunk; None keeps float32 and makes float64 of the others."""
-    with _naming(place):
+    with naming(place):
         return check_rows(X, dtype=dtype)
 
 

@@ -1,20 +1,30 @@
 """Rows, targets and weights as lists of chunks: what is cut how, and what cannot be."""
 
 import math
+import sys
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from sklearn_jlntk._backend.attributes import attribute_of
 from sklearn_jlntk._validation import (
     validate_rows_and_labels,
     validate_rows_and_targets,
 )
+from sklearn_jlntk.dask._client import import_dask
+from sklearn_jlntk.dask._graphs import own_copies, unread_chunks
+from sklearn_jlntk.neural_network._regressor import shaped_as
 from sklearn_jlntk.out_of_core import RowChunks
 
-__all__ = ["Table", "check_columns", "dask_table", "host_table", "is_dask"]
+__all__ = [
+    "Table",
+    "check_columns",
+    "computed",
+    "dask_table",
+    "host_table",
+    "is_dask",
+]
 
 
 class Table(NamedTuple):
@@ -33,6 +43,10 @@ class Table(NamedTuple):
         """Number of rows in all chunks."""
         return self.bounds[-1][1]
 
+    def bytes_per_row(self, n_components, n_outputs):
+        """Bytes of a row on a worker: features, targets twice, and a weight."""
+        return self.dtype.itemsize * (n_components + 2 * n_outputs + 1)
+
     @property
     def places(self):
         """Names of the chunks, for errors."""
@@ -43,14 +57,27 @@ class Table(NamedTuple):
 
 
 def is_dask(array):
-    """Whether this is a Dask array; a Dask data frame is an error."""
-    if attribute_of(array, "to_dask_array") is not None:
-        raise ValueError(
-            f"{type(array).__name__} is a Dask data frame; the estimators take Dask "
-            "arrays. Convert it with to_dask_array(lengths=True)."
-        )
-    names = ("to_delayed", "chunks")
-    return all(attribute_of(array, name) is not None for name in names)
+    """Whether this is a Dask array; any other Dask collection is an error."""
+    # Who has one has imported Dask.
+    base, da = (sys.modules.get(name) for name in ("dask.base", "dask.array"))
+    if base is None or not base.is_dask_collection(array):
+        return False
+    if da is not None and isinstance(array, da.Array):
+        return True
+    raise ValueError(
+        f"{type(array).__module__}.{type(array).__name__} is a Dask collection, but not a "
+        "Dask array. Convert a data frame with to_dask_array(lengths=True)."
+    )
+
+
+def computed(*arrays):
+    """The arrays, or None, in memory; Dask arrays among them in one computation."""
+    lazy = [array for array in arrays if is_dask(array)]
+    if not lazy:
+        return arrays
+    dask, _, _ = import_dask()
+    here = iter(dask.compute(*own_copies(*lazy), optimize_graph=False))
+    return tuple(next(here) if is_dask(array) else array for array in arrays)
 
 
 def check_columns(X):
@@ -77,12 +104,13 @@ def host_table(estimator, X, y, sample_weight, n_chunks, *, labels, reset):
     X = np.asarray(X) if isinstance(X, np.memmap) else X
     validate = validate_rows_and_labels if labels else validate_rows_and_targets
     X, y, sample_weight = validate(estimator, X, y, sample_weight, reset=reset)
+    y = y if labels or reset else shaped_as(estimator.output_signs_, y)
     cuts = (
         np.linspace(0, X.shape[0], min(n_chunks, X.shape[0]) + 1).astype(int).tolist()
     )
     bounds = list(pairwise(cuts))
     return Table(
-        *(_cut(array, bounds) for array in (X, y, sample_weight)),
+        *(_sliced(array, bounds) for array in (X, y, sample_weight)),
         bounds,
         X.shape[1],
         X.dtype,
@@ -99,12 +127,13 @@ def dask_table(estimator, X, y, sample_weight, *, labels, reset):
     if cuts[-1] < 2:
         raise ValueError(f"X has {cuts[-1]} rows; training needs two at least.")
     y = _column(y, "y", cuts[-1], most_dimensions=1 if labels else 2)
+    y = y if labels or reset else shaped_as(estimator.output_signs_, y)
     if sample_weight is not None:
         sample_weight = _column(sample_weight, "sample_weight", cuts[-1])
     dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
-    chunks = zip(
-        *(_cut(array, bounds) for array in (X, y, sample_weight)), bounds, strict=True
-    )
+    (rows,) = unread_chunks(X)
+    # y and the weights together: what both are made of is read once.
+    chunks = zip(rows, *_cut((y, sample_weight), bounds), bounds, strict=True)
     # Selecting rows of a Dask array leaves chunks without any.
     filled = [row for row in chunks if row[-1][0] < row[-1][1]]
     return Table(*map(list, zip(*filled, strict=True)), X.shape[1], dtype, y.shape[1:])
@@ -142,15 +171,25 @@ def _column(array, name, n_rows, most_dimensions=1):
     return array
 
 
-def _cut(array, bounds):
-    """Chunks of an array or of none; those of a Dask array are delayed."""
+def _cut(arrays, bounds):
+    """Lists of chunks of arrays, or of None; those of Dask arrays are unread."""
+    lazy = [_rechunked(array, bounds) for array in arrays if is_dask(array)]
+    unread = iter(unread_chunks(*lazy))
+    return [
+        next(unread) if is_dask(array) else _sliced(array, bounds) for array in arrays
+    ]
+
+
+def _sliced(array, bounds):
+    """Chunks of an array in memory, or of None."""
     if array is None:
         return [None] * len(bounds)
-    if not is_dask(array):
-        return [array[start:stop] for start, stop in bounds]
+    return [array[start:stop] for start, stop in bounds]
+
+
+def _rechunked(array, bounds):
+    """The Dask array, cut at these bounds."""
     rows = tuple(stop - start for start, stop in bounds)
-    if array.chunks[0] != rows or any(n > 1 for n in array.numblocks[1:]):
-        array = array.rechunk((rows, *((n,) for n in array.shape[1:])))
-    # Tasks keep their names: X, y and weights may be made of the same ones, and optimised
-    # by itself each would call another task by the same name.
-    return array.to_delayed(optimize_graph=False).ravel().tolist()
+    if array.chunks[0] == rows and all(n == 1 for n in array.numblocks[1:]):
+        return array
+    return array.rechunk((rows, *((n,) for n in array.shape[1:])))

@@ -5,12 +5,16 @@ below the diagonal are those above it, transposed.
 """
 
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from sklearn_jlntk import kernels
+from sklearn_jlntk.dask._graphs import own_copies
+from sklearn_jlntk.dask._samples import naming
+from sklearn_jlntk.dask._tables import is_dask
 
 __all__ = ["kernel_operator", "ntk_kernel"]
 
@@ -23,9 +27,9 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
 
     Parameters
     ----------
-    X : dask array or ndarray of shape (n_samples, n_features)
-        Rows, used as given, each whole in its chunk.
-    Y : dask array or ndarray of shape (n_others, n_features), default=None
+    X : {Dask array, array-like, CSR} of shape (n_samples, n_features)
+        Rows, used as given, each whole in its chunk; chunks may be CSR.
+    Y : {Dask array, array-like, CSR} of shape (n_others, n_features), default=None
         Rows on the other side; None is X.
     depth : int, default=1
         Number of hidden layers; 0 is the linear kernel.
@@ -45,7 +49,8 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
         If Dask is not installed.
     ValueError
         If the chunks cut rows or are of unknown size, the shapes do not fit, or `depth`,
-        `train` or `bias` is not what it should be.
+        `train` or `bias` is not what it should be; and when the kernel is computed, if
+        rows have NaN or infinity.
 
     See Also
     --------
@@ -98,6 +103,11 @@ def kernel_operator(K):
         SciPy's, for NumPy vectors. Each product is one computation on the scheduler
         that is active, a cluster's where there is a client.
 
+    Raises
+    ------
+    ValueError
+        If K is not a Dask array of two dimensions and of known size.
+
     Notes
     -----
     The tiles are computed anew for each product, or kept by ``K.persist()`` where the
@@ -113,10 +123,21 @@ def kernel_operator(K):
     True
     """
     da = _dask_array()
+    if not is_dask(K) or K.ndim != 2 or np.isnan(K.shape).any():
+        shape = getattr(K, "shape", None)
+        raise ValueError(
+            f"K is of type {type(K).__name__} and shape {shape}; a kernel in tiles is a "
+            "Dask array of two dimensions and of known size. Use ntk_kernel, da.from_array "
+            "or compute_chunk_sizes()."
+        )
 
     def matmat(matrix, V):
-        columns = da.from_array(np.asarray(V), chunks=(matrix.chunks[1], -1))
-        return (matrix @ columns).compute().astype(np.float64, copy=False)
+        V = np.asarray(V)
+        columns = da.from_array(V, chunks=(matrix.chunks[1], -1))
+        # Products follow each other faster than a scheduler forgets the tasks of one.
+        (product_,) = own_copies(matrix @ columns)
+        dtype = np.result_type(V.dtype, np.float64)
+        return product_.compute(optimize_graph=False).astype(dtype, copy=False)
 
     return LinearOperator(
         K.shape,
@@ -134,34 +155,53 @@ def _assemble(da, tile, X, Y, *, symmetric):
     from dask.highlevelgraph import HighLevelGraph
 
     name = f"ntk-{tokenize(tile, X, Y, symmetric)}"
+    dtype = np.float32 if X.dtype == Y.dtype == np.float32 else np.float64
+    tile = partial(_tile, tile, dtype)
+    of_X, of_Y = _places(X, "X"), _places(Y, "X" if symmetric else "Y")
     tasks = {}
     for i, j in product(range(X.numblocks[0]), range(Y.numblocks[0])):
-        rows = (X.name, i, 0)
+        rows, places = (X.name, i, 0), f"{of_X[i]} and {of_Y[j]}"
         if not symmetric:
-            tasks[name, i, j] = (tile, rows, (Y.name, j, 0))
+            tasks[name, i, j] = (tile, places, rows, (Y.name, j, 0))
         elif i == j:
-            tasks[name, i, j] = (tile, rows)
+            tasks[name, i, j] = (tile, of_X[i], rows)
         elif i < j:
-            tasks[name, i, j] = (tile, rows, (X.name, j, 0))
+            tasks[name, i, j] = (tile, places, rows, (X.name, j, 0))
         else:
             tasks[name, i, j] = (np.transpose, (name, j, i))
     graph = HighLevelGraph.from_collections(name, tasks, dependencies=[X, Y])
-    dtype = np.float32 if X.dtype == Y.dtype == np.float32 else np.float64
     return da.Array(graph, name, chunks=(X.chunks[0], Y.chunks[0]), dtype=dtype)
+
+
+def _places(X, name):
+    """Names of the chunks, for errors."""
+    bounds = pairwise(np.cumsum([0, *X.chunks[0]]).tolist())
+    return [f"rows {start} to {stop - 1} of {name}" for start, stop in bounds]
+
+
+def _tile(kernel, dtype, places, rows, others=None):
+    """Kernel of two chunks, of which one may have no rows."""
+    shape = rows.shape[0], (rows if others is None else others).shape[0]
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    with naming(places):
+        return kernel(rows, others)
 
 
 def _rows(X, name):
     """Dask array of checked chunks."""
     da = _dask_array()
-    if not isinstance(X, da.Array):
-        X = np.asarray(X)
-        return da.from_array(X, chunks=(_ROWS, -1)) if X.ndim == 2 else _refuse(X, name)
+    if not is_dask(X):
+        X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
+        if X.ndim != 2:
+            return _refuse(X, name)
+        return da.from_array(X, chunks=(_ROWS, -1), asarray=False)
     if X.ndim != 2:
         return _refuse(X, name)
-    if np.isnan(X.shape[0]):
+    if np.isnan(X.shape).any():
         raise ValueError(
-            f"{name} has chunks of unknown size, and so the kernel's shape is unknown. "
-            f"Call {name}.compute_chunk_sizes() first."
+            f"{name} has chunks of unknown size, {X.shape}, and so the kernel's shape is "
+            f"unknown. Call {name}.compute_chunk_sizes() first."
         )
     if X.numblocks[1] > 1:
         raise ValueError(

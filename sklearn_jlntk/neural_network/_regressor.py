@@ -234,7 +234,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         X, y, sample_weight = validate_rows_and_targets(
             self, X, y, sample_weight, reset=reset
         )
-        return X, y if reset else _shaped_as(self.output_signs_, y), sample_weight
+        return X, y if reset else shaped_as(self.output_signs_, y), sample_weight
 
     def _targets_of(self, y):
         """The targets themselves."""
@@ -261,7 +261,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         return tags
 
 
-def _shaped_as(output_signs, y):
+def shaped_as(output_signs, y):
     """Targets in the form of those in `fit`: one column with or without its axis."""
     n_outputs, n_given = (
         1 if array.ndim == 1 else array.shape[1] for array in (output_signs, y)
