@@ -9,11 +9,11 @@ moment, they are given to those that run later.
 import math
 import operator
 import time
-import warnings
 import weakref
 from contextlib import ExitStack
 from functools import reduce
 
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.dask._client import import_dask, outside_worker_threads
 from sklearn_jlntk.dask._graphs import culled
 from sklearn_jlntk.dask._memory import check_room
@@ -230,11 +230,10 @@ class Cluster:
             self._alone_since = time.monotonic()
         elif time.monotonic() - self._alone_since > _ALONE:
             self._alone_since = math.inf
-            warnings.warn(
+            warn_user(
                 "The cluster has lost all its workers. The fit goes on when others come; "
                 "Dask's option distributed.scheduler.no-workers-timeout ends it instead.",
                 RuntimeWarning,
-                stacklevel=2,
             )
 
     def _quietly(self, submit, task):

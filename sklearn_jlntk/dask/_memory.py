@@ -1,6 +1,6 @@
 """Whether the workers of a cluster have room for what they are to hold."""
 
-import warnings
+from sklearn_jlntk._backend.user_warnings import warn_user
 
 __all__ = ["check_room"]
 
@@ -33,11 +33,10 @@ def check_room(client, n_bytes):
     message = _message(workers[fullest], n_bytes[fullest], sum(n_bytes.values()))
     if share > _KILLED:
         raise MemoryError(f"{message} {_REMEDY}")
-    warnings.warn(
+    warn_user(
         f"{message} It may have to write them to its disk and read them in every step, or "
         f"pause. {_REMEDY}",
         RuntimeWarning,
-        stacklevel=2,
     )
 
 
