@@ -284,8 +284,9 @@ class KernelEstimator(BaseEstimator):
         device = available_device(self.device)
         rows = self.row_scaling_.apply(host_or_cuda(X, device))
         features = rows.T
-        if self.factorization is not None:
-            C = self.input_projection_
+        # What `fit` drew, whatever the parameters have become.
+        C = getattr(self, "input_projection_", None)
+        if C is not None:
             if device is not None:
                 C = C.__sklearn_array_api_convert__(lambda a: host_or_cuda(a, device))
             features = project_rows(C, rows)

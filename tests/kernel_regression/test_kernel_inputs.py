@@ -152,6 +152,17 @@ def test_writing_into_the_rows_of_a_transformer_changes_no_kernel():
     assert_same(model.transform(others), expected)
 
 
+@with_kernel
+@pytest.mark.parametrize("factorization", [None, "bc"])
+def test_what_fit_used_is_kept_with_the_model(kernel, factorization):
+    X, y = data(40)
+    model = clone(kernel).set_params(factorization=factorization, random_state=0)
+    expected = model.fit(X, y).predict(X)
+    others = {"normalize": "unit", "depth": 2, "fit_intercept": False, "alpha": 3.0}
+    others["factorization"] = None if factorization else "bc"
+    assert_same(model.set_params(**others).predict(X), expected)
+
+
 # --------------------------------------------------------- dtypes and conditioning
 
 
