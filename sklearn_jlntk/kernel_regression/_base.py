@@ -198,15 +198,19 @@ class KernelEstimator(BaseEstimator):
 
     def _largest(self):
         """Largest entry of the kernel of the fitted rows."""
-        widest = float_dtypes(self._beside_fitted())[-1]
-        columns = self._columns(self._fitted_rows(), widest)
+        columns = self._columns(self._fitted_rows(), self._computing_dtypes()[-1])
         return np.max(to_host(self._kernel_.diagonal(columns)), initial=0.0)
 
     def _dtypes_that_hold(self, largest):
         """Dtypes to compute in, that of the rows first, without those out of range."""
-        dtypes = float_dtypes(self._beside_fitted())
+        dtypes = self._computing_dtypes()
         wide = [d for d in dtypes if largest <= np.finfo(name_of(d)).max]
         return tuple(wide) or dtypes[-1:]
+
+    def _computing_dtypes(self):
+        """Dtypes from that of the rows to the widest, in the namespace that computes."""
+        device = available_device(self.device)
+        return float_dtypes(host_or_cuda(self._beside_fitted(), device))
 
     def _outputs(self, X, method, *, dual=None, finish=None):
         """Outputs for rows in any form, (n_samples,) or (n_samples, n_outputs).
