@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import logging
 import os
 import signal
@@ -49,9 +50,24 @@ def client():
         yield client
 
 
-def rows(n=340, chunks=60):
+def rows(n=340, chunks=60, seed=0):
     """Rows that the workers draw."""
-    return da.random.default_rng(0).normal(size=(n, 5), chunks=(chunks, -1))
+    return da.random.default_rng(seed).normal(size=(n, 5), chunks=(chunks, -1))
+
+
+# Tasks of another test, which Dask may keep for a while, have other names.
+seeds = itertools.count(1)
+
+
+def here_of(array):
+    """Numbers of a Dask array, computed here, so that the workers keep nothing of it.
+
+    What is persisted is on the workers, under the names that it has.
+    """
+    is_persisted = any(
+        isinstance(task, distributed.Future) for task in array.dask.values()
+    )
+    return array.compute(**({} if is_persisted else {"scheduler": "synchronous"}))
 
 
 def targets(estimator, values):
@@ -166,12 +182,11 @@ def warnings_of_scheduler(client):
 def test_no_two_tasks_of_one_name(client, kind, estimator):
     """Rows, targets and weights of the same tasks, some of which are there already."""
     of_rows, of_targets = LAZY[kind]
-    X = of_rows(rows())
+    X = of_rows(rows(seed=next(seeds)))
     y = targets(estimator, of_targets(X))
     w = abs(X[:, 1]) + 1 if estimator is DaskJLFactorizedNTKClassifier else None
-    here = [None if a is None else a.compute() for a in (X, y, w)]
+    here = [None if a is None else here_of(a) for a in (X, y, w)]
     in_memory = estimator._local_class(**PARAMS).fit(*here)
-    forget(client)  # what was computed here, in graphs of another form
     with warnings_of_scheduler(client) as messages:
         there = y.persist()
         model = in_time(estimator(**PARAMS).fit, X, y, w)
@@ -185,12 +200,11 @@ def test_no_two_tasks_of_one_name(client, kind, estimator):
 @pytest.mark.parametrize("others", [None, "same", "some", "made of them"])
 @pytest.mark.parametrize("kind", ["float32", "rechunked X", "joined"])
 def test_products_with_a_kernel_have_tasks_of_their_own(client, kind, others):
-    X = LAZY[kind][0](rows())
+    X = LAZY[kind][0](rows(seed=next(seeds)))
     Y = {None: None, "same": X, "some": X[:100], "made of them": X + 1}[others]
     K = ntk_kernel(X, Y)
-    operator, here = kernel_operator(K), K.compute()
+    operator, here = kernel_operator(K), here_of(K)
     v, u = np.ones(K.shape[1]), np.ones(K.shape[0])
-    forget(client)  # what was computed here
     with warnings_of_scheduler(client) as messages:
         there = X.persist()
         products = [in_time(operator.matvec, v) for _ in range(2)]
@@ -220,16 +234,6 @@ def test_sparse_chunks(client):
 
 
 # ----------------------------------------------------------------- what is left on workers
-
-
-def forget(client):
-    """Leave the scheduler without tasks, by a restart where Dask's own stay behind."""
-    gc.collect()
-    for _ in range(40):
-        if not tasks_on(client):
-            return
-        time.sleep(0.05)
-    client.restart()
 
 
 def assert_nothing_left(client):
