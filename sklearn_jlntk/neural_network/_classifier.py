@@ -58,7 +58,8 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     fit_intercept : bool, default=True
         Whether the weighted mean of the targets is taken out before training.
     early_stopping : bool, default=False
-        Whether to stop when samples held out score no better, with the best weights.
+        Whether to stop when samples held out score no better, with the best weights. Rows
+        are held out one by one: with it, a weight of two is not a row given twice.
     validation_fraction : float, default=0.1
         Share of the samples held out, the same of each class.
     n_iter_no_change : int, default=10

@@ -72,7 +72,8 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         Whether the weighted mean of y is taken out before training.
     early_stopping : bool, default=False
         Whether to hold out samples, stop when their score gets no better, and keep the
-        best weights.
+        best weights. Rows are held out one by one: with it, a weight of two is not a row
+        given twice.
     validation_fraction : float, default=0.1
         Share of the samples held out.
     n_iter_no_change : int, default=10

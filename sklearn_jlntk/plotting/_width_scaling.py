@@ -1,6 +1,7 @@
 """Display of the kernel's distance from its limit against the size of the network."""
 
 import numpy as np
+from scipy.stats import linregress
 from sklearn.base import clone
 
 from sklearn_jlntk.plotting._base import (
@@ -183,10 +184,5 @@ def _deviation(estimator, X, params, seed):
 def _power(sizes, values):
     """Exponent of the power of the size that fits best, its standard error, log factor."""
     x = np.repeat(np.log(sizes), values.shape[1])
-    y = np.log(values).ravel()
-    x_centred = x - x.mean()
-    slope = x_centred @ y / (x_centred @ x_centred)
-    intercept = y.mean() - slope * x.mean()
-    residual = y - intercept - slope * x
-    variance = residual @ residual / max(len(y) - 2, 1)
-    return float(slope), float(np.sqrt(variance / (x_centred @ x_centred))), intercept
+    line = linregress(x, np.log(values).ravel())
+    return float(line.slope), float(line.stderr), float(line.intercept)
