@@ -25,7 +25,7 @@ LAYERS = (
     {"diagnostics", "plotting"},
     {"_validation"},
     {"neural_network", "kernel_regression", "random_projection"},
-    {"dask", "nystroem"},
+    {"dask"},
     {"checkpoint"},
     {"__init__"},
 )
