@@ -166,7 +166,7 @@ class RowChunks:
         return rows
 
     def transformed(self, rows):
-        """What `transform` makes of rows that were read.
+        """Rows that were read, after `transform`.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class RowChunks:
 
 
 def _check_rows(X):
-    """Errors for what is no array of rows."""
+    """Error unless this is an array of rows."""
     if hasattr(X, "to_numpy"):
         raise ValueError(
             f"Rows are read from an array, and a {type(X).__name__} is none. A frame is in "

@@ -76,7 +76,7 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     projection_ : Operator of shape (n_components_, n_features_in_)
         The map, in the namespace and on the device of the rows it was fitted to.
     components_ : array of shape (n_components_, n_features_in_)
-        Matrix of the map, made anew whenever it is asked for.
+        Matrix of the map, computed whenever it is asked for.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -170,7 +170,7 @@ def movement(lambda_0, n_samples, width, initial_residual):
 
 
 def contraction(learning_rate, lambda_0, n_steps):
-    r"""Share of the initial loss that the theorems leave after so many steps.
+    r"""Share of the initial loss that the theorems leave after a number of steps.
 
     Parameters
     ----------

@@ -11,10 +11,10 @@ import numpy as np
 from benchmarks.harness.run import table
 from sklearn_jlntk._validation import RowNorm
 from sklearn_jlntk.kernel_regression._conjugate_gradients import (
-    independent_centres,
-    solve_on_centres,
+    independent_centers,
+    solve_on_centers,
 )
-from sklearn_jlntk.kernel_regression._rows_by_centers import CentredKernel
+from sklearn_jlntk.kernel_regression._rows_by_centers import KernelWithCenters
 from sklearn_jlntk.kernels import ntk_kernel
 from sklearn_jlntk.kernels._matrix import as_columns
 from sklearn_jlntk.kernels._relu import ReluKernel
@@ -46,9 +46,9 @@ def iterations(tails, n, n_centers, d):
     X = draw_rows(tails, n, d, rng)
     y = np.sin(X[:, :1] * 8) + 0.1 * rng.normal(size=(n, 1))
     drawn = rng.choice(n, n_centers, replace=False)
-    T, kept = independent_centres(ntk_kernel(X[drawn]), np.finfo(float).eps)
+    T, kept = independent_centers(ntk_kernel(X[drawn]), np.finfo(float).eps)
     drawn = drawn[kept]
-    matrix = CentredKernel(
+    matrix = KernelWithCenters(
         ReluKernel(1, 0.0, "first"),
         lambda: [(slice(0, n), X)],
         lambda rows: as_columns(rows.T),
@@ -59,7 +59,7 @@ def iterations(tails, n, n_centers, d):
     for name, rows in stand_ins(K, drawn, np.ones(n), matrix, rng):
         counts = {}
         for alpha in ALPHAS:
-            solution = solve_on_centres(
+            solution = solve_on_centers(
                 lambda C: gram @ C,
                 right_side,
                 T,

@@ -39,6 +39,7 @@ __all__ = [
     "is_numpy_array",
     "is_numpy_namespace",
     "is_queued",
+    "name_of",
     "numbers_at_once",
     "out_of_memory_errors",
     "prototype",
@@ -70,11 +71,14 @@ def from_host(values, like, dtype=None):
     """Array of the NumPy `values` in the namespace and on the device of `like`."""
     values = np.ascontiguousarray(values)
     if dtype is not None:
-        # Cast before the transfer, so that no more bytes move than needed. The dtype is
-        # given by its name, which is the same in all namespaces.
-        name = getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
-        values = values.astype(name, copy=False)
+        # Cast before the transfer, so that no more bytes move than needed.
+        values = values.astype(name_of(dtype), copy=False)
     return array_namespace(like).asarray(values, device=device(like))
+
+
+def name_of(dtype):
+    """Name of a dtype, the same in all namespaces."""
+    return getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
 
 
 def float_dtypes(like):

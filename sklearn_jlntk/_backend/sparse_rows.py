@@ -1,10 +1,14 @@
-"""CSR matrices of a caller, which are never written to.
+"""Rows of a caller, arrays or CSR, which are never written to.
 
 SciPy sorts and sums entries in place where an operation needs it, in arrays that another
 matrix may share or that may be read-only, and caches on the object whether it has done so.
 """
 
-__all__ = ["canonical"]
+from scipy import sparse
+
+from sklearn_jlntk._backend.array_api import array_namespace, from_host
+
+__all__ = ["canonical", "take_rows"]
 
 
 def canonical(X):
@@ -18,3 +22,10 @@ def canonical(X):
         own = own.copy()
         own.sum_duplicates()
     return own
+
+
+def take_rows(X, indices):
+    """Rows of the given host indices, of an array or of CSR."""
+    if sparse.issparse(X):
+        return X[indices]
+    return array_namespace(X).take(X, from_host(indices, X), axis=0)

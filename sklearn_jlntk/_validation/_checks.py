@@ -1,4 +1,4 @@
-"""What comes in is checked and follows X.
+"""Checks of rows, targets, labels and weights; they follow X.
 
 The only file that imports private names of scikit-learn.
 """
@@ -28,9 +28,9 @@ from sklearn.utils.validation import (
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
-    from_host,
     is_array,
     is_numpy_namespace,
+    name_of,
     to_host,
 )
 from sklearn_jlntk._backend.attributes import attribute_of
@@ -49,7 +49,6 @@ __all__ = [
     "in_memory",
     "move_beside",
     "take_labels",
-    "take_rows",
     "unchanged_on_error",
     "validate_chunk",
     "validate_rows",
@@ -73,7 +72,7 @@ def _float_dtypes(X):
 
 
 def _of(xp, bits):
-    """Real floating dtype of so many bits, None where the namespace has none."""
+    """Real floating dtype of a number of bits, None where the namespace lacks it."""
     return getattr(xp, f"float{bits}", None)
 
 
@@ -352,7 +351,7 @@ def cast_rows(X, dtype):
         rows = xp.astype(X, dtype)
     if not _is_finite(rows) and _is_finite(X):
         raise ValueError(
-            f"X has numbers that are too large for {_name(dtype)}, the dtype of the rows "
+            f"X has numbers that are too large for {name_of(dtype)}, the dtype of the rows "
             f"in fit; the largest is {float(xp.max(xp.abs(X))):.3g}. Fit on float64 rows, "
             "or divide the rows of fit and these by a constant."
         )
@@ -362,25 +361,13 @@ def cast_rows(X, dtype):
 def cast_results(results, X):
     """Results in the dtype of the checked rows they are for."""
     xp = array_namespace(results)
-    return xp.astype(results, getattr(xp, _name(X.dtype)), copy=False)
-
-
-def _name(dtype):
-    """Name of a dtype, the same in all namespaces."""
-    return getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]
+    return xp.astype(results, getattr(xp, name_of(X.dtype)), copy=False)
 
 
 def _is_finite(X):
     """Whether all entries of an array are finite."""
     xp = array_namespace(X)
     return bool(xp.all(xp.isfinite(X)))
-
-
-def take_rows(X, indices):
-    """Rows of the given host indices, of an array or of CSR."""
-    if sparse.issparse(X):
-        return X[indices]
-    return array_namespace(X).take(X, from_host(indices, X), axis=0)
 
 
 @contextmanager
@@ -403,7 +390,7 @@ def unchanged_on_error(estimator):
 
 
 def _fitted(estimator):
-    """What `fit` may have set, with its values; callbacks are scikit-learn's business."""
+    """Fitted attributes with their values, without callbacks, which `fit` does not set."""
     params = estimator.get_params(deep=False)
     return {
         name: value

@@ -82,8 +82,7 @@ def load_checkpoint(path):
 
     Notes
     -----
-    With `early_stopping` or a sketch drawn anew, the same rows are held out only if
-    `random_state` is a number.
+    With `early_stopping`, the same rows are held out only if `random_state` is a number.
     """
     with open(path, "rb") as file:
         begin = file.read(len(_PICKLED))

@@ -32,7 +32,7 @@ def replace_file(path, write):
     Notes
     -----
     The file has the permissions that ``open(path, "wb")`` would leave it with. While it is
-    written, its name is that of the file with sixteen digits and ``.partial`` behind it,
+    written, its name is that of the file followed by sixteen digits and ``.partial``,
     and it is locked. Files of such a name that nobody has locked are removed first: they
     are of saves that were killed.
     """

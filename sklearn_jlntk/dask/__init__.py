@@ -7,9 +7,7 @@ single machine, to rounding, however the rows are cut.
 Needs the extra ``dask``, which is imported when a model is first fitted or predicts.
 """
 
-from sklearn_jlntk.dask._estimators import (
-    DaskJLFactorizedNTKClassifier,
-    DaskJLFactorizedNTKRegressor,
-)
+from sklearn_jlntk.dask._classifier import DaskJLFactorizedNTKClassifier
+from sklearn_jlntk.dask._regressor import DaskJLFactorizedNTKRegressor
 
 __all__ = ["DaskJLFactorizedNTKClassifier", "DaskJLFactorizedNTKRegressor"]

@@ -224,7 +224,7 @@ class DaskEstimator(NetworkEstimator):
 
 
 def _outputs_of_block(rows, local, method, block_id=None):
-    """What the method gives for the rows of a block, of which there may be none."""
+    """Output of a method for the rows of a block, which may be empty."""
     if rows.shape[0] == 0:
         sample = np.zeros((1, rows.shape[1]), rows.dtype)
         return getattr(local, method)(sample)[:0]

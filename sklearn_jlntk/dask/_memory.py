@@ -10,7 +10,7 @@ _SPILLS, _KILLED = 0.7, 0.95
 
 
 def check_room(client, n_bytes):
-    """Error where a worker cannot hold so many bytes, and a warning where it hardly can.
+    """Error where a worker cannot hold its bytes, and a warning where it hardly can.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ _REMEDY = (
 
 
 def _message(worker, needed, total):
-    """What is needed, and what there is on the worker that has least room."""
+    """Memory needed and memory there is, on the worker that has least room."""
     from dask.utils import format_bytes
 
     return (
@@ -67,7 +67,7 @@ def _taken(worker):
 
 
 def _workers(client):
-    """What the scheduler knows about each worker, by address."""
+    """Facts that the scheduler knows of each worker, by address."""
     try:
         info = client.scheduler_info(n_workers=-1)
     except TypeError:  # an older distributed, which tells of all of them

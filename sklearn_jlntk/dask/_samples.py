@@ -1,4 +1,4 @@
-"""What a worker does with its chunk: check, sketch, and sum over the rows."""
+"""Functions that a worker applies to its chunk: check, sketch, sum over the rows."""
 
 from contextlib import contextmanager
 

@@ -110,7 +110,7 @@ def kernel_operator(K):
 
     Notes
     -----
-    The tiles are computed anew for each product, or kept by ``K.persist()`` where the
+    The tiles are computed for each product, or kept by ``K.persist()`` where the
     workers have room for them. Several columns at a time cost little more than one.
 
     Examples

@@ -1,4 +1,4 @@
-"""What the lemmas follow along a training: the kernel, the gates and the rows' movement."""
+"""Kernel, gates and movement of the rows of B along a training, as in the lemmas."""
 
 from functools import cached_property
 

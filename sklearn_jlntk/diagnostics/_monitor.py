@@ -4,16 +4,14 @@ import math
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from sklearn.callback import ScoringMonitor
 
 from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import (
-    array_namespace,
     available_device,
-    from_host,
     host_or_cuda,
 )
+from sklearn_jlntk._backend.sparse_rows import take_rows
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.diagnostics._drift import KernelDrift
 from sklearn_jlntk.diagnostics._report import NTKReport
@@ -32,7 +30,7 @@ class NTKMonitor(ScoringMonitor):
     Parameters
     ----------
     every : int or "geometric", default="geometric"
-        Record each so many steps, or at steps that grow by :math:`\sqrt 2` from record
+        Record every that many steps, or at steps that grow by :math:`\sqrt 2` from record
         to record: 1, 2, 3, 4, 6, 8, 11, 16, ... The start and the last step are always
         recorded.
     kernel : bool, default=True
@@ -286,11 +284,7 @@ class _Run:
 
 
 def _rows(X, indices):
-    """Rows of an array, CSR or rows in chunks; None is all of them."""
-    if indices is None:
-        return X[:] if isinstance(X, RowChunks) else X
+    """Rows in memory, of an array, CSR or rows in chunks; None is all of them."""
     if isinstance(X, RowChunks):
-        return X.take(indices)
-    if sparse.issparse(X):
-        return X[indices]
-    return array_namespace(X).take(X, from_host(indices, X), axis=0)
+        return X[:] if indices is None else X.take(indices)
+    return X if indices is None else take_rows(X, indices)

@@ -27,7 +27,7 @@ _NAMED_GROUPS = 5
 
 @dataclass(frozen=True)
 class NTKReport:
-    r"""What the theorems ask for and promise, and what a trained network did.
+    r"""Report on a trained network, beside what the theorems ask for and promise.
 
     Made by ``diagnose(X, y)`` of a fitted estimator. Printed it is a table, in a notebook
     an HTML one. The widths and rates of the theorems are sufficient conditions with their

@@ -50,7 +50,7 @@ def _advice(report):
 
 
 def _theorem(report):
-    """What the theorem asks for, and what became of its bound."""
+    """Whether the theorem's width is reached and its bound held, in a sentence."""
     if report.reason is not None:
         return ""
     reached = "reached" if report.width >= report.theorem_width else "not reached"

@@ -14,6 +14,7 @@ from sklearn_jlntk._backend.array_api import (
     float_dtypes,
     from_host,
     host_or_cuda,
+    name_of,
     prototype,
     to_host,
 )
@@ -310,8 +311,3 @@ class KernelEstimator(BaseEstimator):
 def numbers_of(rows):
     """Array of the numbers of dense rows or CSR."""
     return rows.data if sparse.issparse(rows) else rows
-
-
-def name_of(dtype):
-    """Name of a dtype, the same in every namespace."""
-    return getattr(dtype, "__name__", str(dtype)).rpartition(".")[2]

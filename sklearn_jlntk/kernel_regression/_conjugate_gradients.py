@@ -1,6 +1,6 @@
 r"""Kernel ridge regression on some of the rows, by preconditioned conjugate gradients.
 
-Among the functions :math:`f = K(\cdot, Z)\, c` of M centres Z, the minimiser of
+Among the functions :math:`f = K(\cdot, Z)\, c` of M centers Z, the minimiser of
 :math:`\tfrac12 \sum_i w_i (y_i - f(x_i))^2 + \tfrac\alpha2 \lVert f \rVert^2` has
 
 .. math:: (K_{nM}^T W K_{nM} + \alpha K_{MM})\, c = K_{nM}^T W y.
@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import cholesky, lapack, solve_triangular
 from scipy.sparse.linalg import LinearOperator, cg
 
-__all__ = ["Solution", "independent_centres", "solve_on_centres"]
+__all__ = ["Solution", "independent_centers", "solve_on_centers"]
 
 
 class Solution(NamedTuple):
@@ -24,8 +24,8 @@ class Solution(NamedTuple):
 
     Parameters
     ----------
-    coefficients : ndarray of shape (n_centres, n_outputs)
-        Coefficients of the kernel with the centres.
+    coefficients : ndarray of shape (n_centers, n_outputs)
+        Coefficients of the kernel with the centers.
     n_iter : int
         Iterations.
     residual : float
@@ -41,11 +41,11 @@ class Solution(NamedTuple):
     converged: bool
 
 
-def independent_centres(K, eps):
-    """Factor T of the kernel (M, M) of some centres, and which they are, in its order.
+def independent_centers(K, eps):
+    """Factor T of the kernel (M, M) of some centers, and which they are, in its order.
 
-    Left out are centres that are linear combinations of the others up to M eps: what
-    they could add is below rounding. Of centres of zeros alone, whose coefficients mean
+    Left out are centers that are linear combinations of the others up to M eps: what
+    they could add is below rounding. Of centers of zeros alone, whose coefficients mean
     nothing, one is kept.
     """
     if not np.any(K):
@@ -55,7 +55,7 @@ def independent_centres(K, eps):
     return np.triu(factor[:rank, :rank]), pivots[:rank] - 1
 
 
-def solve_on_centres(gram_product, right_side, T, sketch, alpha, *, tol, max_iter):
+def solve_on_centers(gram_product, right_side, T, sketch, alpha, *, tol, max_iter):
     """`Solution` of the system above.
 
     `gram_product` (M, p) -> (M, p) multiplies by K^T W K; `right_side` is (M, p), T is

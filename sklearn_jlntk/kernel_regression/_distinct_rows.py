@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
-from sklearn_jlntk._validation import take_rows
+from sklearn_jlntk._backend.sparse_rows import take_rows
 
 __all__ = ["DistinctRows", "copied"]
 

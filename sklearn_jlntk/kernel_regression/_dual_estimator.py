@@ -11,14 +11,15 @@ from sklearn_jlntk._backend.array_api import (
     float_dtypes,
     from_host,
     host_or_cuda,
+    name_of,
     out_of_memory_errors,
     prototype,
     to_host,
 )
-from sklearn_jlntk._validation import Interval, StrOptions, take_rows
+from sklearn_jlntk._backend.sparse_rows import take_rows
+from sklearn_jlntk._validation import Interval, StrOptions
 from sklearn_jlntk.kernel_regression._base import (
     KernelEstimator,
-    name_of,
     numbers_of,
 )
 from sklearn_jlntk.kernel_regression._distinct_rows import DistinctRows

@@ -44,7 +44,7 @@ class NTKKernel(
 ):
     r"""Kernel regression with the neural tangent kernel of infinite width.
 
-    What an infinitely wide network predicts after full-batch gradient descent with
+    The predictions of an infinitely wide network after full-batch gradient descent with
     small steps: kernel ridge regression with its tangent kernel [1]_ [2]_. Also a
     transformer, whose features are the kernel with the training rows.
 

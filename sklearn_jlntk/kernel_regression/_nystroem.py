@@ -17,44 +17,44 @@ from sklearn_jlntk._backend.array_api import (
     prototype,
     to_host,
 )
+from sklearn_jlntk._backend.sparse_rows import take_rows
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
-    take_rows,
     unchanged_on_error,
     validate_chunk,
     validate_rows_and_targets,
 )
 from sklearn_jlntk.kernel_regression._base import KernelEstimator
 from sklearn_jlntk.kernel_regression._conjugate_gradients import (
-    independent_centres,
-    solve_on_centres,
+    independent_centers,
+    solve_on_centers,
 )
 from sklearn_jlntk.kernel_regression._leave_one_out import typical_weight
-from sklearn_jlntk.kernel_regression._rows_by_centers import CentredKernel
+from sklearn_jlntk.kernel_regression._rows_by_centers import KernelWithCenters
 from sklearn_jlntk.kernel_regression._training_rows import TrainingRows
 from sklearn_jlntk.kernels._matrix import assemble
 from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = ["NystroemNTKKernel"]
 
-# Rows of the sketch that the preconditioner is made of, for each centre.
+# Rows of the sketch that the preconditioner is made of, for each center.
 _SKETCH_ROWS = 4
 # Errors of predictions, as a share of the targets' scale, for which rounding is too much.
 _SEEN = 1e-3
 
 
 class NystroemNTKKernel(RegressorMixin, KernelEstimator):
-    r"""Kernel regression with the neural tangent kernel on a sample of centres.
+    r"""Kernel regression with the neural tangent kernel on a sample of centers.
 
     :class:`NTKKernel` for many rows: its ridge regression among the functions that the
-    kernel with some of the rows, the centres, spans [1]_. Time grows with the rows times
-    the centres, memory with their sum and the square of the centres.
+    kernel with some of the rows, the centers, spans [1]_. Time grows with the rows times
+    the centers, memory with their sum and the square of the centers.
 
     Parameters
     ----------
     n_centers : int, default=1000
-        Rows drawn as centres among the distinct ones of positive weight, all of them
+        Rows drawn as centers among the distinct ones of positive weight, all of them
         where there are fewer. With all rows this is the regression of
         :class:`NTKKernel`.
     depth : int, default=1
@@ -95,18 +95,18 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         Where to compute. None follows X; ``"cuda"`` takes NumPy rows, computes with
         CuPy and returns NumPy arrays.
     random_state : int, RandomState instance or None, default=None
-        Draws the centres and the sketch of the preconditioner, and C, A and v, those of
+        Draws the centers and the sketch of the preconditioner, and C, A and v, those of
         :class:`NTKKernel` with the same seed and sizes.
 
     Attributes
     ----------
     centers_ : {array, CSR} of shape (n_centers_, n_features)
-        Centres, as given. Those that are combinations of others to rounding, repeated
+        Centers, as given. Those that are combinations of others to rounding, repeated
         rows for one, are left out.
     n_centers_ : int
         Number of them.
     dual_coef_ : array of shape (n_centers_,) or (n_centers_, n_outputs)
-        Coefficients of the kernel with the centres.
+        Coefficients of the kernel with the centers.
     intercept_ : float or array of shape (n_outputs,)
         Weighted mean of y, or zero.
     n_iter_ : int
@@ -134,14 +134,14 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
 
     Notes
     -----
-    With centres Z among the rows, :math:`f = K(\cdot, Z)\, c` and
+    With centers Z among the rows, :math:`f = K(\cdot, Z)\, c` and
 
     .. math:: (K_{nM}^T W K_{nM} + \alpha K_{MM})\, c = K_{nM}^T W (y - b).
 
     Conjugate gradients, preconditioned by a sparse sketch of :math:`K_{nM}` of 4 M rows
     [2]_, need some 5 to 30 iterations whatever the data and `alpha`, where a
-    preconditioner made of the centres alone [1]_ can need hundreds. An iteration
-    computes the kernel of all rows and centres anew, block by block, in :math:`O(n M
+    preconditioner made of the centers alone [1]_ can need hundreds. An iteration
+    computes the kernel of all rows and centers again, block by block, in :math:`O(n M
     d)` operations; the preconditioner takes :math:`O(M^3)`. Beside X and y, memory
     holds some :math:`10 M^2` numbers of float64 and ten or so for each row. Of rows that
     are not in memory, a `numpy.memmap` for one, a chunk is read at a time, and all of
@@ -274,7 +274,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         return TrainingRows(X)
 
     def _solve(self, rows, targets, weight, distinct, like):
-        """`Solution` of the regression on drawn centres, which are set.
+        """`Solution` of the regression on drawn centers, which are set.
 
         In the dtype of the rows first. Where rounding leaves a residual that would be
         seen in predictions, once more in double precision.
@@ -303,20 +303,20 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         return solution
 
     def _solve_in(self, dtype, rows, drawn, targets, weight, alpha, rng):
-        """`Solution` computed in one dtype; sets the centres that are independent in it."""
+        """`Solution` computed in one dtype; sets the centers that are independent in it."""
         K = to_host(assemble(self._kernel_, self._columns(drawn, dtype)))
-        T, kept = independent_centres(K.astype(np.float64), np.finfo(K.dtype).eps)
+        T, kept = independent_centers(K.astype(np.float64), np.finfo(K.dtype).eps)
         self.centers_ = take_rows(drawn, kept)
         self.n_centers_ = len(kept)
-        matrix = CentredKernel(
+        matrix = KernelWithCenters(
             self._kernel_,
             rows.blocks,
             lambda X: self._columns(X, dtype),
             self._columns(self.centers_, dtype),
         )
-        like = matrix.centres.norms
+        like = matrix.centers.norms
         targets, weight = (from_host(a, like, dtype) for a in (targets, weight))
-        return solve_on_centres(
+        return solve_on_centers(
             lambda C: matrix.weighted_gram_product(weight, C),
             matrix.adjoint_product(weight[:, None] * targets),
             T,
@@ -346,7 +346,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
 
         Notes
         -----
-        The kernel between X and the centres is not stored.
+        The kernel between X and the centers is not stored.
         """
         return self._outputs(X, "predict")
 

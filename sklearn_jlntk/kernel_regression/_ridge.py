@@ -188,7 +188,7 @@ class Decomposition:
         return self.root[:, None] * solution, errors
 
     def _filter(self, alpha, time):
-        """What the flow has made of a target along each eigenvector."""
+        """Factor from a target to its coefficient along each eigenvector."""
         xp = array_namespace(self.eigenvalues)
         rate = self.eigenvalues + alpha
         known = rate > (0 if self._regularises(alpha) else self._rounding)

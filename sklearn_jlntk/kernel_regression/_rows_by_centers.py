@@ -1,4 +1,4 @@
-"""Kernel between many rows and a few centres, computed block by block, never stored."""
+"""Kernel between many rows and a few centers, computed block by block, never stored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from sklearn_jlntk._backend.array_api import (
 from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.kernels._matrix import Columns, assemble
 
-__all__ = ["CentredKernel"]
+__all__ = ["KernelWithCenters"]
 
 # Rows that are normalised and projected at a time, where no panel is kept.
 _ROWS = 4096
-# Rows whose kernel with all centres is held at a time: read twice, it stays in cache.
+# Rows whose kernel with all centers is held at a time: read twice, it stays in cache.
 _CACHE_PANEL, _DEVICE_PANEL = 288, 4096
-# Centres whose kernel with `_ROWS` rows is sketched at a time, and the entries in each
+# Centers whose kernel with `_ROWS` rows is sketched at a time, and the entries in each
 # column of the sketching matrix.
-_SKETCHED_CENTRES, _ENTRIES = 144, 4
+_SKETCHED_CENTERS, _ENTRIES = 144, 4
 
 
 @dataclass(frozen=True, eq=False)
-class CentredKernel:
-    r"""Matrix :math:`K_{nM}` between rows and centres, by its products.
+class KernelWithCenters:
+    r"""Matrix :math:`K_{nM}` between rows and centers, by its products.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ class CentredKernel:
         are touched at a time.
     columns_of : callable
         Turns rows to `Columns` as the kernel takes them.
-    centres : Columns
-        The centres.
+    centers : Columns
+        The centers.
 
     Notes
     -----
@@ -50,7 +50,7 @@ class CentredKernel:
     kernel: object
     blocks: Callable
     columns_of: Callable
-    centres: Columns
+    centers: Columns
 
     def weighted_gram_product(self, weight, C):  # (n,), host (M, p) -> host (M, p)
         r"""Product of :math:`K_{nM}^T W K_{nM}` with host columns, in one pass."""
@@ -70,26 +70,26 @@ class CentredKernel:
         factor, whatever its rows. Where there are no more rows than groups, each is a
         group of its own.
         """
-        n_centres = len(self.centres)
+        n_centers = len(self.centers)
         hashes = _hashes(n_rows, to_host(root), rng)
-        sketch = np.zeros((hashes.shape[0], n_centres))
+        sketch = np.zeros((hashes.shape[0], n_centers))
 
         for part, X in self.blocks():
-            for some in batches(n_centres, _SKETCHED_CENTRES):
+            for some in batches(n_centers, _SKETCHED_CENTERS):
                 for rows in batches(X.shape[0], _ROWS):
                     x = self.columns_of(X[rows, :])
-                    block = to_host(assemble(self.kernel, x, self.centres[some]))
+                    block = to_host(assemble(self.kernel, x, self.centers[some]))
                     sketch[:, some] += hashes[:, _within(part, rows)] @ block
         return sketch
 
     def _adjoint(self, values):
         """Sum over panels of their transpose times `values(rows, panel)`."""
-        side = _CACHE_PANEL if is_numpy_array(self.centres.norms) else _DEVICE_PANEL
+        side = _CACHE_PANEL if is_numpy_array(self.centers.norms) else _DEVICE_PANEL
         total = 0.0
         for part, X in self.blocks():
             for rows in batches(X.shape[0], side):
                 x = self.columns_of(X[rows, :])
-                panel = assemble(self.kernel, x, self.centres)
+                panel = assemble(self.kernel, x, self.centers)
                 product = to_host(panel.T @ values(_within(part, rows), panel))
                 total = total + product.astype(np.float64)
         return total

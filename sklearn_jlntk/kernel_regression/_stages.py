@@ -54,7 +54,7 @@ class StagedPredictions:
 
 
 def _checked_times(times):
-    """Times as a list of floats; a ValueError for what is no time."""
+    """Times as a list of floats; a ValueError where one is negative or NaN."""
     checked = np.asarray(times, dtype=float)
     if checked.ndim != 1 or not np.all(checked >= 0):
         raise ValueError(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from sklearn_jlntk._validation import RowNorm, row_hashes, take_rows
+from sklearn_jlntk._backend.sparse_rows import take_rows
+from sklearn_jlntk._validation import RowNorm, row_hashes
 from sklearn_jlntk.kernel_regression._base import numbers_of
 
 __all__ = ["TrainingRows"]

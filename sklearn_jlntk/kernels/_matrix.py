@@ -201,7 +201,7 @@ def check_range(kernel, x, y=None):
 
 
 def _longest(columns):
-    """Largest norm as a Python number; 0 where there is no column."""
+    """Largest norm as a Python number; 0 for an empty set of columns."""
     return (
         float(array_namespace(columns.norms).max(columns.norms)) if len(columns) else 0
     )

@@ -46,7 +46,7 @@ def near_pairs(rho, U, V):  # (n_x, n_y), (l, n_x), (l, n_y)
     Returns
     -------
     near : array of shape (n_x, n_y) or None
-        Mask; None, as are s and c, where there is no such pair.
+        Mask; None, as are s and c, where no pair is near.
     s, c : array of shape (n_near,) or None
         1 - cos and 1 + cos.
     """

@@ -79,7 +79,7 @@ def neuron_slices(network, *columns):
 
 
 def _slices(n_items, length):
-    """Slices of a length; a single one for what is no longer."""
+    """Slices of at most a length; a single one where that is enough."""
     return [slice(0, n_items)] if n_items <= length else batches(n_items, length)
 
 

@@ -38,8 +38,8 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
     n_components : int or "auto", default="auto"
         Rows of C, the sketched dimension l. ``"auto"`` is
         :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at a distortion
-        of 0.5; where that is no fewer than there are inputs, nothing is sketched. Ignored
-        by ``"dense"``.
+        of 0.5; where that is as many as there are inputs or more, nothing is sketched.
+        Ignored by ``"dense"``.
     effective_width : int or "auto", default="auto"
         Rows of B in ``"abc"``, k. ``"auto"`` is the power of two from 256 upwards that
         gives at least four trained weights for each sample, `width` at the most.

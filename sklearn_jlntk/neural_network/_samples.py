@@ -92,7 +92,6 @@ class TrainingData(Protocol):
     shape: tuple
     output_shape: tuple
     like: object
-
     for_callbacks: dict
 
     def row_norm(self):
@@ -118,7 +117,7 @@ class TrainingData(Protocol):
 
 
 class TrainingSamples(Protocol):
-    """What a network is trained on: sums over samples."""
+    """Samples that a network is trained on, known by sums over them."""
 
     def value_and_gradient(self, network, weights):
         """Half the weighted squared residuals, and the gradient in B."""

@@ -42,7 +42,6 @@ _FEWEST_NEURONS = 1000
 _MOST_ROUNDING = 0.1
 # Parameters that a warm start cannot change: the network was drawn and trained with them.
 _KEPT = (*Architecture._fields, "initial_output", "fit_intercept")
-_COUNTED = ("width", "n_components", "effective_width")
 
 
 class Progress(NamedTuple):

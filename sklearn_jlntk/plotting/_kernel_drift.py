@@ -74,7 +74,7 @@ class KernelDriftDisplay(Display):
         Raises
         ------
         TypeError
-            If it is no monitor, or `quantities` is a text.
+            If it is not a monitor, or `quantities` is a text.
         ValueError
             If the monitor has followed no training, or did not record such a quantity.
         """

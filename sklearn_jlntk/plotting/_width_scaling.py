@@ -61,7 +61,7 @@ class WidthScalingDisplay(Display):
         name=None,
         **kwargs,
     ):
-        """Display of networks drawn anew at several sizes; the estimator stays as it is.
+        """Display of networks drawn at several sizes; the estimator stays as it is.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class WidthScalingDisplay(Display):
         TypeError
             If the estimator has no tangent kernels.
         ValueError
-            If there are no sizes or no draws, or `param_name` is no size.
+            If there are no sizes or no draws, or `param_name` is not a size.
         """
         kind = "a network, such as a JLFactorizedNTKRegressor"
         check_has(estimator, "ntk", kind=kind)

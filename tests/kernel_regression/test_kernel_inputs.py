@@ -326,9 +326,9 @@ def test_centres_are_drawn_from_distinct_rows_whatever_their_repetition():
         (RowChunks(repeated, chunk_rows=33), targets),
     ):
         given = clone(model).fit(rows, values)
-        centres = given.centers_
-        centres = centres.toarray() if sparse.issparse(centres) else centres
-        assert_same(centres, weighted.centers_)
+        centers = given.centers_
+        centers = centers.toarray() if sparse.issparse(centers) else centers
+        assert_same(centers, weighted.centers_)
         predicted = given.predict(rows[:9] if sparse.issparse(rows) else repeated[:9])
         assert_close(predicted, weighted.predict(np.asarray(repeated[:9])), rtol=1e-6)
 

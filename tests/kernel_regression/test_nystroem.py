@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import (
 from sklearn_jlntk import NTKKernel, NystroemNTKKernel
 from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk.kernel_regression import _rows_by_centers as centred_kernel
-from sklearn_jlntk.kernel_regression._conjugate_gradients import independent_centres
+from sklearn_jlntk.kernel_regression._conjugate_gradients import independent_centers
 from sklearn_jlntk.kernels import NTK, ntk_kernel
 
 VARIANTS = [
@@ -129,10 +129,10 @@ def test_linear_kernel_has_as_many_centres_as_dimensions():
     assert_close(model.predict(X_test), expected.predict(X_test), rtol=1e-7)
 
 
-def test_factor_gives_kernel_of_kept_centres():
+def test_factor_gives_kernel_of_kept_centers():
     X, _, _, _ = problem(n=30)
     K = ntk_kernel(np.vstack([X, X[:10]]))
-    T, kept = independent_centres(K, np.finfo(float).eps)
+    T, kept = independent_centers(K, np.finfo(float).eps)
     assert len(set(kept.tolist())) == len(kept) == 30
     assert_close(T.T @ T, K[np.ix_(kept, kept)], atol=1e-15)  # zeros below T
 
@@ -145,7 +145,7 @@ def test_zero_targets_predict_zero():
     assert model.residual_ == 0
 
 
-def test_rows_without_weight_are_no_centres():
+def test_rows_without_weight_are_no_centers():
     X, y, _, _ = problem(n=30)
     weight = np.repeat([0.0, 1.0], 15)
     model = NystroemNTKKernel(random_state=0).fit(X, y, weight)
@@ -189,7 +189,7 @@ def test_model_does_not_depend_on_the_blocks(monkeypatch):
     whole = clone(model).fit(X, y, weight)
     monkeypatch.setattr(centred_kernel, "_ROWS", 101)
     monkeypatch.setattr(centred_kernel, "_CACHE_PANEL", 17)
-    monkeypatch.setattr(centred_kernel, "_SKETCHED_CENTRES", 9)
+    monkeypatch.setattr(centred_kernel, "_SKETCHED_CENTERS", 9)
     in_blocks = clone(model).fit(X, y, weight)
     assert_close(in_blocks.predict(X_test), whole.predict(X_test), rtol=1e-9)
     assert_same(in_blocks.centers_, whole.centers_)
@@ -204,7 +204,7 @@ def test_memory_is_a_few_numbers_for_each_row():
     model.fit(X, y).predict(X)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Twenty numbers for each row beside X and y; the kernel with the centres is thirty.
+    # Twenty numbers for each row beside X and y; the kernel with the centers is thirty.
     assert peak < 20 * 8 * n
 
 
@@ -240,7 +240,7 @@ def test_predictions_are_those_of_numpy(estimator, xp, dtype):
 
 def test_float32_is_near_float64():
     X, y, _, X_test = problem(n=4000)
-    # To the digits of float32, so that the rows are the same ones and so the centres.
+    # To the digits of float32, so that the rows are the same ones and so the centers.
     X, X_test = (a.astype("f").astype("d") for a in (X, X_test))
     model = NystroemNTKKernel(n_centers=300, alpha=0.1, random_state=0)
     double = clone(model).fit(X, y).predict(X_test)

@@ -13,11 +13,11 @@ SPREADS = [0.1, 1e-2, 1e-4, 1e-8, 1e-12, 0.0]
 CONTAINERS = {"dense": np.asarray, "CSR": sparse.csr_array}
 
 
-def clusters(n, d, spread, dtype, n_centres=2):
+def clusters(n, d, spread, dtype, n_centers=2):
     """Rows around a few directions and their opposites, at several scales."""
     rng = np.random.default_rng(d)
-    centres = rng.normal(size=(n_centres, d))
-    X = centres[rng.integers(n_centres, size=n)] + spread * rng.normal(size=(n, d))
+    centers = rng.normal(size=(n_centers, d))
+    X = centers[rng.integers(n_centers, size=n)] + spread * rng.normal(size=(n, d))
     X *= rng.choice([-1, 1], size=(n, 1)) * 10.0 ** rng.integers(-3, 4, size=(n, 1))
     return X.astype(dtype)
 
@@ -63,7 +63,7 @@ def test_clusters_to_40_digits(dtype, limit, spread, container, route):
 
 @pytest.mark.parametrize("spread", SPREADS)
 def test_blocks_are_the_single_pairs(spread, xp, dtype, monkeypatch):
-    X = xp.asarray(clusters(60, 7, spread, "float64", n_centres=5), dtype=dtype)
+    X = xp.asarray(clusters(60, 7, spread, "float64", n_centers=5), dtype=dtype)
 
     def kernel():
         with config_context(array_api_dispatch=True):

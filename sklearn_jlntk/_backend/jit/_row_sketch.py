@@ -134,7 +134,7 @@ def _sketch_sparse(
 
 
 def _radices(length, lanes):
-    """Numbers of vectors transformed together in each of three stages; 1 is no stage."""
+    """Numbers of vectors transformed together in three stages; 1 is an idle stage."""
     n_vectors = length // lanes
     if n_vectors <= 8:
         return n_vectors, 1, 1

@@ -148,7 +148,7 @@ class Group:
     def each_output(self):
         """Loop over outputs: context in which its body is built, with the counter.
 
-        There is no loop where the number of outputs is the constant 1.
+        Where the number of outputs is the constant 1, the body is built once.
         """
         n_outputs = self.arguments[-2]
         if getattr(self._types[-2], "literal_value", None) == 1:
