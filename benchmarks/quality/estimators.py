@@ -151,20 +151,25 @@ def ours(task):
 
 
 def models(task, options):
-    """Models of a task by name, ours first, with a fixed random state."""
-    found = ours(task)
+    """Models of a task by name, ours first, with a fixed random state.
+
+    A variant is chosen with the estimator that it is one of.
+    """
+    found, variant_of = ours(task), {}
     for name, *pairs in options.variant:
         if name in found:
             params = dict(pair.split("=", 1) for pair in pairs)
             params = {key: literal(value) for key, value in params.items()}
             title = f"{name}, {' '.join(pairs)}"
             found[title] = clone(found[name]).set_params(**params)
+            variant_of[title] = name
     found |= THEIRS[task]
     for model in found.values():
         if "random_state" in model.get_params():
             model.set_params(random_state=0)
     if options.models:
-        found = {name: found[name] for name in found if name in options.models}
+        chosen = [n for n in found if variant_of.get(n, n) in options.models]
+        found = {name: found[name] for name in chosen}
     return found
 
 
