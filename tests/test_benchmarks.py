@@ -168,6 +168,14 @@ def test_variant_of_an_estimator_has_a_line_of_its_own(measure):
     assert row["warnings"]  # of steps that ran out
 
 
+def test_variant_is_measured_with_the_estimator_that_it_is_one_of(measure):
+    options = ["--only", "iris", "--models", "NTKKernelClassifier"]
+    options += ["--variant", "NTKKernelClassifier", "alpha=3"]
+    ((_, result),) = measure("quality", *options).items()
+    models = [row["model"] for row in result["rows"]]
+    assert models == ["NTKKernelClassifier", "NTKKernelClassifier, alpha=3"]
+
+
 def test_mean_ranks_are_those_of_tables_that_all_models_have():
     row = {"table": "regression", "processor": [1.0], "warnings": 0}
     scores = {"a": [0.5, 0.2, 0.9], "b": [0.5, 0.3]}

@@ -153,7 +153,7 @@ def ours(task):
 def models(task, options):
     """Models of a task by name, ours first, with a fixed random state.
 
-    A variant is chosen with the estimator that it is one of.
+    A variant is chosen by its own name, or with the estimator that it is one of.
     """
     found, variant_of = ours(task), {}
     for name, *pairs in options.variant:
@@ -168,7 +168,8 @@ def models(task, options):
         if "random_state" in model.get_params():
             model.set_params(random_state=0)
     if options.models:
-        chosen = [n for n in found if variant_of.get(n, n) in options.models]
+        named = set(options.models)
+        chosen = [name for name in found if {name, variant_of.get(name)} & named]
         found = {name: found[name] for name in chosen}
     return found
 
