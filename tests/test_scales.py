@@ -124,7 +124,7 @@ def test_weights_of_any_common_scale_are_the_same_fit(model, dtype):
     ids=str,
 )
 @pytest.mark.parametrize("chunked", [False, True])
-def test_sizes_see_distinct_rows_of_positive_weight(model, chunked):
+def test_auto_sizes_count_distinct_rows_of_positive_weight(model, chunked):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 600)), np.arange(300) % 2
 

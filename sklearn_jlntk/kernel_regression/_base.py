@@ -1,4 +1,4 @@
-"""Parameters of the kernel estimators, and the kernel between their rows."""
+"""Base class of the kernel estimators: their parameters and the kernel between rows."""
 
 import inspect
 from numbers import Integral, Real
@@ -37,7 +37,7 @@ from sklearn_jlntk.ntk import infinite_width_kernel
 from sklearn_jlntk.operators import SKETCHES, project_rows
 from sklearn_jlntk.out_of_core import RowChunks
 
-# Parameters that do nothing unless `factorization` is one of some values.
+# Values of `factorization` with which a parameter has an effect.
 _NEEDED_FACTORIZATIONS = {
     "n_components": ("bc", "abc"),
     "input_sketch": ("bc", "abc"),
@@ -45,15 +45,15 @@ _NEEDED_FACTORIZATIONS = {
     "effective_width": ("abc",),
     "width_sketch": ("abc",),
 }
-# Rows that are scaled and sketched at a time for predictions.
+# Rows that are scaled and sketched together in predictions.
 _ROWS = 4096
-# Share of the targets' scale that rounding the kernel may take of predictions, before it
-# is computed in double precision.
+# Largest error that rounding the kernel may cause in predictions, relative to the scale
+# of the targets. Above it, the kernel is computed in double precision.
 _LOST = 1e-4
 
 
 class KernelEstimator(BaseEstimator):
-    """Base of the estimators around a limit kernel: parameters, and the kernel of rows."""
+    """Base class of the kernel estimators: parameters, kernel between rows, predictions."""
 
     _parameter_constraints: dict = {
         "depth": [Interval(Integral, 0, None, closed="left")],
@@ -112,7 +112,7 @@ class KernelEstimator(BaseEstimator):
         self.random_state = random_state
 
     def _warn_of_idle_parameters(self):
-        """Warn of parameters that were set and that `factorization` leaves idle."""
+        """Warn about parameters that are set but unused with this `factorization`."""
         defaults = inspect.signature(type(self)).parameters
         idle = [
             name
@@ -130,15 +130,15 @@ class KernelEstimator(BaseEstimator):
             )
 
     def _forget(self):
-        """Remove what an earlier fit set, for this one may set less."""
+        """Delete the attributes of an earlier fit, since this one may set fewer."""
         for name in [n for n in vars(self) if n.endswith("_")]:
             delattr(self, name)
 
     def _draw(self, shape, output_shape, count_distinct, like):
-        """Draw what the factorisation needs, and settle the kernel function.
+        """Draw the projections of the factorisation, and set the kernel function.
 
-        `shape` is that of the rows of positive weight, and `count_distinct` gives the
-        number of different ones; None where all are.
+        `shape` is the shape of the rows of positive weight. `count_distinct` returns the
+        number of distinct rows among them; None means that all are distinct.
         """
         self._kernel_ = ReluKernel(int(self.depth), float(self.bias), self.train)
         if self.factorization is None:
@@ -163,7 +163,7 @@ class KernelEstimator(BaseEstimator):
             self._kernel_ = infinite_width_kernel(network)
 
     def _scale_targets(self, y, sample_weight, *, rescale=True):
-        """Targets in columns as they are learned, on the host in double precision."""
+        """Centred and scaled targets as columns, on the host in double precision."""
         moments = TargetMoments.of(y, sample_weight)
         self.target_scaling_ = moments.scaling(
             center=self.fit_intercept, rescale=rescale
@@ -172,7 +172,7 @@ class KernelEstimator(BaseEstimator):
         return z.reshape(z.shape[0], -1)
 
     def _keep_model(self, dual):
-        """Set coefficients and intercept of the targets from those of scaled ones."""
+        """Set `dual_coef_` and `intercept_` from coefficients of the scaled targets."""
         like, dtype = self._beside_fitted(), self._dtype_that_carries(dual)
         mean, scale = self.target_scaling_.mean, self.target_scaling_.scale
         dual = (to_host(dual) * scale).reshape(dual.shape[0], *mean.shape)
@@ -184,10 +184,11 @@ class KernelEstimator(BaseEstimator):
         )
 
     def _dtype_that_carries(self, dual):
-        """Dtype to predict in by coefficients of scaled targets.
+        """Dtype of predictions, given the coefficients of the scaled targets.
 
-        That of the rows, unless it cannot hold the kernel, or rounding the kernel to it
-        would cost digits of the predictions; else the most precise one.
+        The dtype of the rows is used unless the kernel overflows in it, or rounding the
+        kernel to it would change predictions by more than `_LOST`. Then it is the most
+        precise dtype.
         """
         single, *wider = self._dtypes_that_hold(largest := self._largest())
         eps = np.finfo(name_of(single)).eps
@@ -198,26 +199,26 @@ class KernelEstimator(BaseEstimator):
         return wider[0] if wider else single
 
     def _largest(self):
-        """Largest entry of the kernel of the fitted rows."""
+        """Largest entry of the kernel matrix of the fitted rows."""
         columns = self._columns(self._fitted_rows(), self._computing_dtypes()[-1])
         return np.max(to_host(self._kernel_.diagonal(columns)), initial=0.0)
 
     def _dtypes_that_hold(self, largest):
-        """Dtypes to compute in, that of the rows first, without those out of range."""
+        """Dtypes to compute in, from that of the rows on, that hold the kernel."""
         dtypes = self._computing_dtypes()
         wide = [d for d in dtypes if largest <= np.finfo(name_of(d)).max]
         return tuple(wide) or dtypes[-1:]
 
     def _computing_dtypes(self):
-        """Dtypes from that of the rows to the widest, in the namespace that computes."""
+        """Dtypes from that of the rows to the widest, in the computing namespace."""
         device = available_device(self.device)
         return float_dtypes(host_or_cuda(self._beside_fitted(), device))
 
     def _outputs(self, X, method, *, dual=None, finish=None):
         """Outputs for rows in any form, (n_samples,) or (n_samples, n_outputs).
 
-        `dual` are other coefficients than the fitted ones, for several times the outputs.
-        `finish` makes of the outputs what is asked for, before it gets the dtype of X.
+        `dual` replaces the fitted coefficients and may have a multiple of their columns.
+        `finish` is applied to the outputs before they are cast to the dtype of X.
         """
         check_is_fitted(self, "dual_coef_")
         available_device(self.device, warn=True)
@@ -225,7 +226,7 @@ class KernelEstimator(BaseEstimator):
         return self._by_chunks(X, lambda X: outputs_of(self._checked_rows(X, method)))
 
     def _function(self, dual=None, finish=None):
-        """Outputs as a function of checked rows, beside the caller."""
+        """Function from checked rows to outputs in the namespace of the caller."""
         dual = self.dual_coef_ if dual is None else dual
         dual = host_or_cuda(dual, available_device(self.device))
         columns = dual[:, None] if dual.ndim == 1 else dual
@@ -246,7 +247,7 @@ class KernelEstimator(BaseEstimator):
         return outputs_of
 
     def _by_chunks(self, X, outputs_of):
-        """`outputs_of` the rows; one chunk after the other where X is not in memory."""
+        """Apply `outputs_of` to the rows, chunk by chunk if X is not in memory."""
         X = RowChunks.wrap(X)
         if not isinstance(X, RowChunks):
             return outputs_of(X)
@@ -257,39 +258,38 @@ class KernelEstimator(BaseEstimator):
         return np.concatenate(chunks)
 
     def _checked_rows(self, X, method):
-        """Checked rows where the caller has them."""
+        """Rows after validation, in the namespace and on the device of the caller."""
         check_same_namespace(X, self, attribute=self._fitted_rows_name, method=method)
         return validate_rows(self, X, reset=False)
 
     def _fitted_rows(self):
-        """Rows that the kernel has on its other side."""
+        """Rows that the coefficients belong to: the training rows, or the centers."""
         return getattr(self, self._fitted_rows_name)
 
     def _beside_fitted(self):
-        """Empty array of the kind that the fitted attributes are of."""
+        """Empty array of the namespace, device and dtype of the fitted attributes."""
         like = prototype(numbers_of(self._fitted_rows()))
         return host_or_cuda(like, "cpu") if self.device else like
 
     def _in_dtype_of_fit(self, rows):
-        """Checked rows in the dtype of those of `fit`."""
+        """Checked rows cast to the dtype of the rows of `fit`."""
         return cast_rows(rows, self._fitted_rows().dtype)
 
     def _in_dtype_of(self, rows, y):
-        """Outputs beside the caller, in the dtype of the rows if that resolves them."""
+        """Outputs for the caller, in the dtype of the rows if it resolves the targets."""
         dtypes = float_dtypes(numbers_of(rows))
         is_resolved = self.target_scaling_.is_resolved_by(dtypes[0])
         return self._as_fitted(y, dtypes[0] if is_resolved else dtypes[-1])
 
     def _columns(self, X, dtype=None):
-        """Rows turned to columns as the kernel takes them, where to compute.
+        """Rows scaled, sketched and transposed to `Columns`, on the computing device.
 
-        The rows are scaled and sketched in the dtype of the fit; what comes out may be
-        continued in a wider one.
+        Rows are scaled and sketched in the dtype of the fit, and then cast to `dtype`.
         """
         device = available_device(self.device)
         rows = self.row_scaling_.apply(host_or_cuda(X, device))
         features = rows.T
-        # What `fit` drew, whatever the parameters have become.
+        # The projection drawn by `fit`: parameters may have been changed since.
         C = getattr(self, "input_projection_", None)
         if C is not None:
             if device is not None:
@@ -298,7 +298,7 @@ class KernelEstimator(BaseEstimator):
         return as_columns(features if dtype is None else cast_rows(features, dtype))
 
     def _as_fitted(self, array, dtype=None):
-        """The array beside the caller's, in a dtype."""
+        """Array in the namespace of the fitted attributes, cast to a dtype."""
         if self.device:
             array = to_host(array)
         if dtype is None or name_of(array.dtype) == name_of(dtype):
@@ -309,5 +309,5 @@ class KernelEstimator(BaseEstimator):
 
 
 def numbers_of(rows):
-    """Array of the numbers of dense rows or CSR."""
+    """Entries of dense rows or CSR as an array."""
     return rows.data if sparse.issparse(rows) else rows

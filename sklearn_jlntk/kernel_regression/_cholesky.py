@@ -1,4 +1,4 @@
-"""Cholesky factors of regularised kernel matrices, and whether rounding left them whole."""
+"""Cholesky factors of regularised kernel matrices, with a check of their condition."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,10 @@ __all__ = ["CholeskyFactor"]
 
 
 class CholeskyFactor(NamedTuple):
-    """Factor of a positive definite matrix that was scaled to ones on its diagonal.
+    """Cholesky factor of a positive definite matrix, scaled to a diagonal of ones.
 
-    The scaling makes the errors those of the scaled matrix: rows of very different
-    weights do not drown each other.
+    Rounding errors then depend on the condition of the scaled matrix, which very
+    different weights of the rows do not worsen.
 
     Parameters
     ----------
@@ -27,10 +27,10 @@ class CholeskyFactor(NamedTuple):
 
     @classmethod
     def of(cls, K, ridge, *, least_rcond):
-        """Factor of K + diag(ridge); None where rounding would rule what it solves.
+        """Factor of K + diag(ridge); None if it is too ill-conditioned.
 
         K (n, n) is overwritten. `least_rcond` is the smallest reciprocal condition
-        number of the scaled matrix that is let through.
+        number of the scaled matrix that is accepted.
         """
         diagonal = K.reshape(-1)[:: len(K) + 1]
         total = diagonal + ridge
@@ -50,7 +50,7 @@ class CholeskyFactor(NamedTuple):
         return cls(lower, scale) if rcond > least_rcond else None
 
     def solve(self, z):  # (n, p) -> (n, p)
-        """Solution for right sides in columns."""
+        """Solution for right-hand sides in columns."""
         (potrs,) = get_lapack_funcs(("potrs",), (self.lower,))
         scaled = np.asfortranarray(self.scale[:, None] * z)
         solution, _ = potrs(self.lower, scaled, lower=True, overwrite_b=True)

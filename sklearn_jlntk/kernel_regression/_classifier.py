@@ -30,10 +30,10 @@ __all__ = ["NTKKernelClassifier"]
 class NTKKernelClassifier(ClassifierMixin, DualEstimator):
     r"""Classification with the neural tangent kernel of infinite width.
 
-    The regression of :class:`NTKKernel` on targets of -1 and +1, one output for two
-    classes and one for each class where there are more, with probabilities. The ridge and
-    the probabilities come from predictions that left each row out, which one
-    factorisation of the kernel gives exactly.
+    The regression of :class:`NTKKernel` on targets of -1 and +1, with one output for two
+    classes and one for each class of more. The ridge and the temperature of the
+    probabilities are chosen by leave-one-out predictions, which one factorisation of the
+    kernel matrix gives exactly.
 
     Parameters
     ----------
@@ -46,16 +46,16 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
         coordinate of `normalize`.
     alpha : "loo", float or array-like of shape (n_alphas,), default="loo"
         Strength of the ridge, as for :class:`NTKKernel`. Of several candidates the one
-        of the largest score is taken; ``"loo"`` has six, 1e-4, 0.01, 0.1, 1, 10 and 100,
-        times the typical weight where there are weights.
+        of the largest score is taken. ``"loo"`` tries six, 1e-4, 0.01, 0.1, 1, 10 and
+        100, times the typical weight if there are weights.
     loo_scoring : {"log_loss", "accuracy", "squared_error"}, default="log_loss"
-        Score of the rows left out: minus the log loss of their probabilities, the share
-        of right labels, or minus the mean squared error of the targets.
+        Score of the leave-one-out predictions: minus the log loss of the probabilities,
+        the accuracy, or minus the mean squared error of the targets.
     class_weight : dict, "balanced" or None, default=None
         Factors of the sample weights, by label; ``"balanced"`` gives all classes the
         same total weight. Probabilities are those of a population with these weights.
     fit_intercept : bool, default=True
-        Whether the weighted mean of the targets is taken out, or nothing.
+        Whether the weighted mean of the targets is the intercept, or zero.
     factorization : {"bc", "abc"}, default=None
         Kernel of the factorised network for drawn projections: ``"bc"``, rows sketched
         by C; ``"abc"``, averaged over B for the drawn A and v as well. None is the
@@ -108,7 +108,7 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
     output_signs_ : array of shape (width,) or (width, n_classes)
         v. Only with ``factorization="abc"``.
     n_features_in_, feature_names_in_ : int, ndarray of shape (n_features_in_,)
-        Features seen in `fit`; the names only where X has string names.
+        Number and names of the features seen in `fit`. Names only if X has string names.
 
     See Also
     --------
@@ -119,14 +119,14 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
     -----
     With decision values f and the temperature T, the probability of the second of two
     classes is :math:`1 / (1 + e^{-f / T})`. Of more classes, that of class k is
-    :math:`e^{f_k / T} / \sum_j e^{f_j / T}`. T minimises the log loss of the values that
-    left each row out, as if one more row belonged to all classes alike; nothing is
-    fitted a second time. The label of the largest probability is the predicted one.
+    :math:`e^{f_k / T} / \sum_j e^{f_j / T}`. T minimises the log loss of the
+    leave-one-out values, to which one row that belongs to all classes equally is added;
+    no second fit is needed. The predicted label is that of the largest probability.
 
-    Leaving one out is exact, and repeated rows are left out together, as described for
-    :class:`NTKKernel`; so are time and memory, those of several candidates even if
-    `alpha` is a number. Since `alpha` and T were chosen on them, the scores of the rows
-    left out are a little too good.
+    Leave-one-out is exact, and repeated rows are left out together, as described for
+    :class:`NTKKernel`. Time and memory are those given there for several candidates, even
+    if `alpha` is a number. Since `alpha` and T are chosen by them, the leave-one-out
+    scores are slightly too good.
 
     Examples
     --------
@@ -263,13 +263,13 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
         Returns
         -------
         scores : array of shape (n_samples,) or (n_samples, n_classes)
-            Of one column, towards ``classes_[1]``, where there are two classes. In the
-            dtype of X.
+            Decision values in the dtype of X. For two classes, positive values predict
+            ``classes_[1]``.
         """
         return self._outputs(X, "decision_function")
 
     def predict(self, X):
-        """Predicted labels, those of the largest decision value.
+        """Predicted labels, which have the largest decision values.
 
         Parameters
         ----------

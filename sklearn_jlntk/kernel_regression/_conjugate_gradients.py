@@ -1,13 +1,14 @@
-r"""Kernel ridge regression on some of the rows, by preconditioned conjugate gradients.
+r"""Kernel ridge regression on centers, by preconditioned conjugate gradients.
 
 Among the functions :math:`f = K(\cdot, Z)\, c` of M centers Z, the minimiser of
 :math:`\tfrac12 \sum_i w_i (y_i - f(x_i))^2 + \tfrac\alpha2 \lVert f \rVert^2` has
 
 .. math:: (K_{nM}^T W K_{nM} + \alpha K_{MM})\, c = K_{nM}^T W y.
 
-With :math:`K_{MM} = T^T T` and a sketch S of a few M rows, :math:`R^T R = T^{-T} (S
-W^{1/2} K_{nM})^T (S W^{1/2} K_{nM}) T^{-1} + \alpha I`; in the unknown :math:`R T c` the
-matrix of the system has a small condition number, whatever :math:`\alpha` and the rows.
+The preconditioner is made of :math:`K_{MM} = T^T T` and a sketch S with a few times M
+rows: :math:`R^T R = T^{-T} (S W^{1/2} K_{nM})^T (S W^{1/2} K_{nM}) T^{-1} + \alpha I`. In
+the unknown :math:`R T c` the matrix of the system has a small condition number for every
+:math:`\alpha` and all rows.
 """
 
 from typing import NamedTuple
@@ -29,8 +30,8 @@ class Solution(NamedTuple):
     n_iter : int
         Iterations.
     residual : float
-        Norm of what is left of the right side over that of the right side, in the
-        preconditioned coordinates.
+        Norm of the residual relative to that of the right-hand side, in preconditioned
+        coordinates.
     converged : bool
         Whether the tolerance was reached.
     """
@@ -42,11 +43,11 @@ class Solution(NamedTuple):
 
 
 def independent_centers(K, eps):
-    """Factor T of the kernel (M, M) of some centers, and which they are, in its order.
+    """Factor T of the kernel of independent centers, and their positions in its order.
 
-    Left out are centers that are linear combinations of the others up to M eps: what
-    they could add is below rounding. Of centers of zeros alone, whose coefficients mean
-    nothing, one is kept.
+    K (M, M) is the kernel of all centers. Those that are linear combinations of others
+    up to M eps are left out, since their contribution is below rounding. If K is zero,
+    coefficients have no effect, and one center is kept.
     """
     if not np.any(K):
         return np.ones((1, 1)), np.zeros(1, dtype=np.intp)
@@ -58,14 +59,14 @@ def independent_centers(K, eps):
 def solve_on_centers(gram_product, right_side, T, sketch, alpha, *, tol, max_iter):
     """`Solution` of the system above.
 
-    `gram_product` (M, p) -> (M, p) multiplies by K^T W K; `right_side` is (M, p), T is
-    (M, M), and `sketch` (s, M), which is overwritten, is that of the weighted rows.
+    `gram_product` (M, p) -> (M, p) multiplies by K^T W K; `right_side` is (M, p) and T is
+    (M, M). `sketch` (s, M) is S W^(1/2) K and is overwritten.
     """
     if not np.any(right_side):
         return Solution(np.zeros(right_side.shape), 0, 0.0, True)
     whitened = solve_triangular(T, sketch.T, trans="T", overwrite_b=True)
     gram = whitened @ whitened.T
-    # The rounding keeps it positive definite where alpha is zero.
+    # A ridge of the size of rounding keeps the matrix positive definite at alpha = 0.
     ridge = alpha + len(gram) * np.finfo(gram.dtype).eps * np.trace(gram)
     gram.flat[:: len(gram) + 1] += ridge
     R = cholesky(gram, overwrite_a=True)
@@ -81,8 +82,8 @@ def solve_on_centers(gram_product, right_side, T, sketch, alpha, *, tol, max_ite
         norm_part = solve_triangular(R, solve_triangular(R, v), trans="T")
         return (adjoint(gram_product(coefficients(v))) + alpha * norm_part).reshape(-1)
 
-    # The outputs are one system: their matrices are the same, and one pass over the
-    # rows serves all of them.
+    # All outputs are solved as one system: their matrices are equal, and one pass over
+    # the rows then serves all of them.
     b = adjoint(right_side).reshape(-1)
     operator = LinearOperator((b.size, b.size), matvec=product, dtype=b.dtype)
     n_iter = 0

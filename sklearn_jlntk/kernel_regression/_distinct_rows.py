@@ -1,4 +1,4 @@
-"""Repeated rows as one row of their total weight."""
+"""Merge repeated rows into one row of their total weight."""
 
 from typing import NamedTuple
 
@@ -14,15 +14,15 @@ __all__ = ["DistinctRows", "copied"]
 class DistinctRows(NamedTuple):
     r"""Distinct rows of positive weight, with their mean targets and total weights.
 
-    To a weighted sum of squares they are the same data: of the repetitions of a row,
-    :math:`\sum_i w_i (y_i - f)^2 = (\sum_i w_i) (\bar y - f)^2` plus the scatter of
-    their targets, which no f changes.
+    A weighted sum of squares has the same minimiser for them as for all rows. Over the
+    repetitions of one row, :math:`\sum_i w_i (y_i - f)^2` is :math:`(\sum_i w_i) (\bar y -
+    f)^2` plus the scatter of their targets, which does not depend on f.
 
     Parameters
     ----------
     X : array or CSR of shape (n_distinct, n_features)
-        Rows, a copy: in their order where no row repeats and there are no weights; else
-        sorted, so that they depend on the weighted rows alone.
+        Copies of the rows: in the given order if no row repeats and there are no weights;
+        sorted otherwise, so that the order in which samples came does not matter.
     targets : ndarray of shape (n_distinct, p)
         Weighted means.
     weight : ndarray of shape (n_distinct,)
@@ -30,7 +30,7 @@ class DistinctRows(NamedTuple):
     scatter : ndarray of shape (p,)
         Weighted mean of :math:`(y_i - \bar y)^2`.
     place : ndarray of shape (n_samples,)
-        Which of them each sample is; -1 for rows without weight.
+        Position of each sample among the distinct rows; -1 for rows without weight.
     """
 
     X: object
@@ -62,14 +62,14 @@ class DistinctRows(NamedTuple):
 
 
 def copied(X):
-    """Copy of an array or CSR, into which nobody else writes."""
+    """Copy of an array or CSR matrix, which shares no memory with it."""
     if sparse.issparse(X):
         return X.copy()
     return array_namespace(X).asarray(X, copy=True)
 
 
 def _first_and_place(X):
-    """First position of each distinct row in sorted order, and the place of each row."""
+    """Position of the first of each distinct row, sorted, and the rank of every row."""
     if not sparse.issparse(X):
         rows = to_host(X) + 0.0  # no negative zeros
         _, first, inverse = np.unique(

@@ -1,4 +1,4 @@
-"""Fit of the estimators whose coefficients are those of all distinct training rows."""
+"""Base class of the kernel estimators with one coefficient for each distinct row."""
 
 from contextlib import contextmanager
 from numbers import Real
@@ -34,10 +34,10 @@ from sklearn_jlntk.ntk._eigenvalues import extreme_eigenvalue
 
 
 class DualEstimator(KernelEstimator):
-    """Base of the kernel regression and classification on all distinct rows."""
+    """Base class of kernel regression and classification on all distinct rows."""
 
     _fitted_rows_name = "X_fit_"
-    _grid = GRID  # of "loo", for weights of about one
+    _grid = GRID  # candidates of alpha="loo", for weights of about one
     _parameter_constraints: dict = {
         **KernelEstimator._parameter_constraints,
         "alpha": [
@@ -48,7 +48,7 @@ class DualEstimator(KernelEstimator):
     }
 
     def _merge_rows(self, X, targets, sample_weight, output_shape):
-        """Set what the fit takes from rows and scaled targets; the distinct rows."""
+        """Merge repeated rows, and set the data of the fit from the distinct ones."""
         rows = DistinctRows.of(X, targets, sample_weight)
         self.X_fit_ = rows.X
         like = self._beside_fitted()
@@ -60,12 +60,12 @@ class DualEstimator(KernelEstimator):
         return rows
 
     def _draw_for(self, X, output_shape, count_distinct=None):
-        """Draw what the factorisation needs; None where all rows are distinct."""
+        """Draw the projections for rows X; no `count_distinct` if all are distinct."""
         like = prototype(numbers_of(X))
         self._draw(X.shape, output_shape, count_distinct, like)
 
     def _candidates(self):
-        """Values of alpha to choose from; None where it is a number."""
+        """Candidates for alpha as an array; None if alpha is a number."""
         if isinstance(self.alpha, Real):
             return None
         if isinstance(self.alpha, str):
@@ -81,9 +81,9 @@ class DualEstimator(KernelEstimator):
         return alphas
 
     def _choose_alpha(self, alphas, score, unit=1.0):
-        """`Choice` of alpha, and the attributes that say which and why.
+        """`Choice` of alpha by its score; sets `alpha_`, `loo_score_` and `loo_scores_`.
 
-        Scores are kept in the given unit.
+        Scores are multiplied by `unit`.
         """
         with self._naming_memory():
             choice = choose_alpha(
@@ -99,10 +99,10 @@ class DualEstimator(KernelEstimator):
         return choice
 
     def _for_each_sample(self, left_out, X, place):
-        """Outputs of scaled targets left out, (n, p), for all samples of `fit`.
+        """Predictions left out of distinct rows, (n, p), in original units for all samples.
 
-        To leave out a sample without weight changes nothing: it has the output of the
-        fitted function.
+        Leaving out a sample without weight changes nothing, so its prediction is that of
+        the fitted function.
         """
         mean, scale = self.target_scaling_.mean, self.target_scaling_.scale
         values = (left_out * scale + mean).reshape(len(left_out), *mean.shape)[place]
@@ -116,7 +116,7 @@ class DualEstimator(KernelEstimator):
         return from_host(values, self._beside_fitted(), dtype)
 
     def _system(self):
-        """`RidgeSystem` of the training rows, where to compute."""
+        """`RidgeSystem` of the training rows, on the computing device."""
         device = available_device(self.device)
         targets = host_or_cuda(self._targets_, device)
         weight = host_or_cuda(self._weights_, device)
@@ -129,7 +129,7 @@ class DualEstimator(KernelEstimator):
 
     @contextmanager
     def _naming_memory(self):
-        """Errors of memory say what the kernel matrix takes and what to use instead."""
+        """Raise errors of memory with the size of the kernel matrix and what to do."""
         try:
             yield
         except out_of_memory_errors() as error:
@@ -164,6 +164,6 @@ class DualEstimator(KernelEstimator):
         return self._eigenvalue("largest")
 
     def _eigenvalue(self, which):
-        """Eigenvalue at one end."""
+        """Smallest or largest eigenvalue of the kernel matrix of the training rows."""
         check_is_fitted(self, "X_fit_")
         return extreme_eigenvalue(self._matrix(), which).value

@@ -3,45 +3,28 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    RegressorMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import RegressorMixin, _fit_context
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_jlntk._backend.array_api import (
-    available_device,
-    check_card,
-)
+from sklearn_jlntk._backend.array_api import check_card
 from sklearn_jlntk._validation import (
     Interval,
     RowNorm,
     in_memory,
-    row_hashes,
     unchanged_on_error,
     validate_rows,
     validate_rows_and_targets,
     validate_weights,
 )
-from sklearn_jlntk.kernel_regression._base import numbers_of
-from sklearn_jlntk.kernel_regression._distinct_rows import copied
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
+from sklearn_jlntk.kernel_regression._features import KernelFeatures
 from sklearn_jlntk.kernel_regression._stages import StagedPredictions
-from sklearn_jlntk.kernels._matrix import assemble
 
 __all__ = ["NTKKernel"]
 
 
-class NTKKernel(
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    RegressorMixin,
-    StagedPredictions,
-    DualEstimator,
-):
+class NTKKernel(KernelFeatures, RegressorMixin, StagedPredictions, DualEstimator):
     r"""Kernel regression with the neural tangent kernel of infinite width.
 
     The predictions of an infinitely wide network after full-batch gradient descent with
@@ -60,12 +43,12 @@ class NTKKernel(
     alpha : "loo", float or array-like of shape (n_alphas,), default="loo"
         Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i - b -
         f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`. Of several candidates, all positive,
-        the one of the smallest leave-one-out error is taken; ``"loo"`` has six, 1e-8,
-        1e-6, 1e-4, 0.01, 1 and 100, times the typical weight where there are weights.
-        With a `time`, ``"loo"`` is no ridge at all.
+        the one of the smallest leave-one-out error is taken. ``"loo"`` tries six, 1e-8,
+        1e-6, 1e-4, 0.01, 1 and 100, times the typical weight if there are weights.
+        With a `time`, ``"loo"`` means no ridge.
     time : float, default=None
-        Predict what gradient flow has learned by this time, the number of gradient
-        steps times their learning rate. None is the end. Takes one `alpha`.
+        Time of gradient flow at which training stops: the number of gradient steps times
+        their learning rate. None trains to the end. A time needs a single `alpha`.
     fit_intercept : bool, default=True
         Whether b is the weighted mean of y, or zero.
     factorization : {"bc", "abc"}, default=None
@@ -107,21 +90,21 @@ class NTKKernel(
     alpha_ : float
         Ridge that was used. Only where y was given.
     loo_predictions_ : array of shape (n_samples,) or (n_samples, n_outputs)
-        Prediction of each row by the regression on the others, at `alpha_`. Only with
-        candidates.
+        Prediction of each row by the regression on the others, at `alpha_`. Only if
+        `alpha` was chosen among candidates.
     loo_score_ : float
         Minus the weighted mean squared error of these predictions.
     loo_scores_ : array of shape (n_alphas,)
         The same for each candidate.
     row_scaling_ : RowScaling
-        How rows are scaled, by the norm of the training rows.
+        Scaling of rows by the norm of the training rows.
     target_scaling_ : TargetScaling
         Mean and scale of the targets. Only where y was given.
     lambda_0_ : float
         Smallest eigenvalue of the kernel matrix of `X_fit_`, without weights. Computed
         when asked for.
     lambda_max_ : float
-        Largest eigenvalue of it. Computed when asked for.
+        Largest eigenvalue of the same matrix. Computed when asked for.
     input_projection_ : Operator of shape (n_components, n_inputs)
         C. Only with `factorization`.
     hidden_expansion_ : Operator of shape (width, effective_width)
@@ -136,18 +119,18 @@ class NTKKernel(
     See Also
     --------
     sklearn_jlntk.kernels.NTK : The kernel for other estimators, without row scaling.
-    NystroemNTKKernel : The same for more rows than a matrix has room for.
+    NystroemNTKKernel : The same on centers, for tables whose kernel matrix is too large.
     JLFactorizedNTKRegressor : The network of finite width.
 
     Notes
     -----
     One `alpha` costs a Cholesky factorisation, :math:`\tfrac13 n^3` operations, and the
-    memory of one matrix of :math:`n^2` numbers; up to eight candidates cost :math:`n^3`
-    each and two matrices; more of them, or a `time`, one eigenvalue decomposition for all
-    together, about :math:`9 n^3`, and five matrices. Of float32 rows, several candidates
-    and times are computed in double precision, and so is a single `alpha` too small for
-    float32. Where the kernel matrix is singular and `alpha` is zero, the solution of
-    least norm is taken.
+    memory of one matrix of :math:`n^2` numbers. Up to eight candidates cost :math:`n^3`
+    each and two matrices. More candidates, or a `time`, cost one eigenvalue decomposition
+    for all together, about :math:`9 n^3`, and five matrices. For float32 rows, several
+    candidates, times, and an `alpha` too small for float32 are computed in double
+    precision. If the kernel matrix is singular and `alpha` is zero, the solution of least
+    norm is taken.
 
     Leave-one-out is exact: with :math:`G = (K + \alpha W^{-1})^{-1}` and
     :math:`r_i(z) = (G z)_i / G_{ii}`, the error at row i of the regression on the others
@@ -156,10 +139,10 @@ class NTKKernel(
     of their weights, and are left out together. Of equal errors, the largest `alpha` is
     taken.
 
-    Multiplying all weights is dividing `alpha` by the same number, unless it is
-    ``"loo"``: then it changes nothing. The typical weight is that of the row at which,
-    sorted by weight, half of the total weight is reached. Columns of very different
-    scales should be standardised.
+    Multiplying all weights by a number has the effect of dividing `alpha` by it; with
+    ``"loo"`` it has no effect. The typical weight is that of the row at which, sorted by
+    weight, half of the total weight is reached. Columns of very different scales should
+    be standardised.
 
     References
     ----------
@@ -228,7 +211,7 @@ class NTKKernel(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
-        """Fit the regression, or without targets the transformer alone.
+        """Fit the regression; without targets, fit the transformer only.
 
         Parameters
         ----------
@@ -238,8 +221,8 @@ class NTKKernel(
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets. None fits for `transform` only.
         sample_weight : float or array-like of shape (n_samples,), default=None
-            Non-negative weights; a weight of two is a row given twice. Where y is None
-            they scale the rows and nothing else.
+            Non-negative weights; a weight of two is a row given twice. If y is None, they
+            affect only the scaling of the rows.
 
         Returns
         -------
@@ -270,34 +253,6 @@ class NTKKernel(
             self._fit_targets(X, rows)
         return self
 
-    def fit_transform(self, X, y=None, sample_weight=None):
-        """Fit the transformer alone, and the kernel of the rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-        y : None
-            Ignored: a step in front of another has no use for a regression. The rows
-            are taken as given, repeated or not.
-        sample_weight : float or array-like of shape (n_samples,), default=None
-            Non-negative weights, by which rows are scaled.
-
-        Returns
-        -------
-        kernel : array of shape (n_samples, n_samples)
-            Exactly symmetric.
-        """
-        self.fit(X, sample_weight=sample_weight)
-        with self._naming_memory():
-            return self._as_fitted(self._matrix())
-
-    def _fit_rows(self, X, sample_weight):
-        """Fit for `transform` alone."""
-        self.X_fit_ = copied(X)
-        self.row_scaling_ = RowNorm.of(X, sample_weight).scaling(self.normalize)
-        self._draw_for(X, (), lambda: len(np.unique(row_hashes(X))))
-
     def _fit_targets(self, X, rows):
         """Dual coefficients for the scaled targets of distinct rows."""
         alphas = self._candidates()
@@ -308,7 +263,7 @@ class NTKKernel(
                 "choose both by GridSearchCV."
             )
         if alphas is None or self.time is not None:
-            # Where it is not said, a time regularises by itself.
+            # By default a time has no ridge: stopping early regularises already.
             self.alpha_ = 0.0 if isinstance(self.alpha, str) else float(self.alpha)
             self._keep_model(self._dual_at(self.time))
             return
@@ -317,7 +272,7 @@ class NTKKernel(
         self.loo_predictions_ = self._for_each_sample(choice.left_out, X, rows.place)
 
     def _dual_at(self, time):
-        """Dual coefficients at the ridge `alpha_` and a time."""
+        """Dual coefficients at the ridge `alpha_` and a time of training."""
         alpha = self.alpha_ / self._weight_scale_
         with self._naming_memory():
             if time is None:
@@ -326,7 +281,11 @@ class NTKKernel(
             return self._system().decompose().dual(alpha, time)
 
     def _squared_error(self, rows):
-        """Score of predictions left out, and its unit: squares of the largest output."""
+        """Score of leave-one-out predictions, and its unit.
+
+        The score is minus the mean squared error relative to the largest scale of an
+        output; the unit is the square of that scale.
+        """
         weight, scale = rows.weight, np.atleast_1d(self.target_scaling_.scale)
         share = (scale / np.max(scale)) ** 2
 
@@ -350,8 +309,7 @@ class NTKKernel(
         -------
         y : array of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in the namespace and dtype of X; in double precision where
-            float32 cannot tell the targets apart around their mean, or is too short for
-            them.
+            targets overflow in float32, or differ by less than its rounding.
 
         Notes
         -----
@@ -360,44 +318,14 @@ class NTKKernel(
         self._check_has_targets("predict")
         return self._outputs(X, "predict")
 
-    def transform(self, X):
-        """Kernel between rows and the training rows.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the namespace of those in `fit`, or rows on disk.
-
-        Returns
-        -------
-        kernel : array of shape (n_samples, n_fitted)
-            Between X and `X_fit_`, for steps of ``kernel="precomputed"`` further on.
-        """
-        check_is_fitted(self, "X_fit_")
-        available_device(self.device, warn=True)
-        fitted = self._columns(self.X_fit_)
-
-        def kernel_of(X):
-            rows = self._checked_rows(X, "transform")
-            x = self._columns(self._in_dtype_of_fit(rows))
-            kernel = assemble(self._kernel_, x, fitted)
-            return self._as_fitted(kernel, numbers_of(rows).dtype)
-
-        return self._by_chunks(X, kernel_of)
-
     def _check_has_targets(self, method):
-        """Raise where `fit` had no targets."""
+        """Raise NotFittedError if `fit` had no targets."""
         check_is_fitted(self, "X_fit_")
         if not hasattr(self, "dual_coef_"):
             raise NotFittedError(
                 f"This NTKKernel was fitted without targets, and {method} needs them. "
-                "Call fit(X, y) first; without y, transform is what there is."
+                "Call fit(X, y) first; without y, only transform is available."
             )
-
-    @property
-    def _n_features_out(self):
-        """Number of training rows."""
-        return self.X_fit_.shape[0]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -405,5 +333,4 @@ class NTKKernel(
         tags.input_tags.sparse = True
         tags.target_tags.required = False
         tags.target_tags.multi_output = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

@@ -1,8 +1,8 @@
-r"""Predictions at samples left out, with the mean of the others as their intercept.
+r"""Leave-one-out predictions, with the mean of the other samples as the intercept.
 
-The regression on all samples but i is that of :math:`y - m_{-i}` with :math:`m_{-i}` the
-weighted mean of the others. With :math:`r(z) = (G z)_i / G_{ii}` its error at i, linear in
-the targets z, the error is
+The regression on all samples but i has targets :math:`y - m_{-i}`, where :math:`m_{-i}` is
+the weighted mean of the others. The error at i of a regression of targets z without an
+intercept is linear in z, :math:`r_i(z) = (G z)_i / G_{ii}`. With the intercept it is
 
 .. math:: r_i(y) - m_{-i}\, r_i(1).
 """
@@ -19,25 +19,25 @@ __all__ = ["CLASS_GRID", "GRID", "Choice", "choose_alpha", "typical_weight"]
 # From almost no ridge to almost nothing but the mean, for kernels of about one on the
 # diagonal and weights of about one.
 GRID = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2)
-# The same for labels, which are never without noise.
+# Candidates for classification: labels have noise, so the smallest ridges are left out.
 CLASS_GRID = (1e-4, 1e-2, 1e-1, 1.0, 1e1, 1e2)
-# Relative difference of scores that are the same.
+# Relative difference below which scores count as equal.
 _EQUAL = 1e-6
 
 
 class Choice(NamedTuple):
-    """The alpha of the best score.
+    """Alpha of the best score, with its model.
 
     Parameters
     ----------
     place : int
-        Where among the candidates it is.
+        Its position among the candidates.
     scores : ndarray of shape (n_alphas,)
-        Score of each.
+        Score of each candidate.
     dual : array of shape (n, p)
-        Dual coefficients.
+        Dual coefficients at this alpha.
     left_out : ndarray of shape (n, p)
-        Prediction of each sample's targets by the others.
+        Prediction at each sample by the regression on the others.
     """
 
     place: int
@@ -47,26 +47,31 @@ class Choice(NamedTuple):
 
 
 def choose_alpha(system, alphas, score, *, intercept):
-    """`Choice` among some values of alpha.
+    """Choose alpha by leave-one-out.
 
-    Of scores that are equal to six digits, that of the largest alpha is taken, the
-    smoothest function and the best conditioned; one that is not a number never is.
+    Of scores that agree to six digits, the largest alpha is taken: it gives the smoothest
+    function and the best conditioned system. Candidates whose score is NaN are not taken.
 
     Parameters
     ----------
     system : RidgeSystem
-        Equations; with an intercept, of targets of weighted mean zero.
+        Equations. With an intercept, the targets have weighted mean zero.
     alphas : list of float
         Candidates, positive.
     score : callable
-        Score of predictions left out, (n, p); greater is better.
+        Score of leave-one-out predictions, (n, p); greater is better.
     intercept : bool
-        Whether the mean of the others is taken out, or nothing.
+        Whether the regression on the others has their mean as its intercept.
+
+    Returns
+    -------
+    choice : Choice
+        The best alpha with its model.
 
     Raises
     ------
     ValueError
-        If no score is a number.
+        If all scores are NaN.
     """
     descending = np.argsort(alphas)[::-1]
     ordered = [alphas[place] for place in descending]
@@ -88,12 +93,12 @@ def choose_alpha(system, alphas, score, *, intercept):
 
 
 def _is_better(score, highest):
-    """Whether a score is more than rounding above the best one of larger alphas."""
+    """Whether a score exceeds the best score of larger alphas by more than rounding."""
     return score > highest + (_EQUAL * abs(highest) if np.isfinite(highest) else 0)
 
 
 def _left_out(system, alphas, intercept):
-    """For each alpha: its place, dual coefficients and predictions left out, (n, p)."""
+    """For each alpha: its position, dual coefficients and predictions, both (n, p)."""
     targets, weight = to_host(system.targets), to_host(system.weight)
     n_outputs = targets.shape[1]
     if intercept:
@@ -109,14 +114,18 @@ def _left_out(system, alphas, intercept):
 
 
 def _means_of_others(targets, weight):  # (n, p), (n,) -> (n, p)
-    """Weighted mean of all samples but each; that of none is zero."""
+    """Weighted mean of all samples except each one; zero for a single sample."""
     others = _sums_of_others(weight[:, None])
     sums = _sums_of_others(weight[:, None] * targets)
     return sums / np.where(others > 0, others, 1.0)
 
 
 def _sums_of_others(a):
-    """Sum of all rows but each, from both ends: a difference would lose small ones."""
+    """Sum of all rows except each one.
+
+    Sums of the rows before and after it are added: subtracting it from the total would
+    lose the digits of small rows.
+    """
     before, after = np.zeros_like(a), np.zeros_like(a)
     np.cumsum(a[:-1], axis=0, out=before[1:])
     np.cumsum(a[:0:-1], axis=0, out=after[-2::-1])
@@ -124,12 +133,12 @@ def _sums_of_others(a):
 
 
 def typical_weight(weight):
-    """Weight of the row at which half of the total weight is reached, by size.
+    """Weight of the row at which, sorted by weight, half of the total weight is reached.
 
-    It grows with a common factor of the weights, and neither rows of little weight nor
-    the number of rows move it.
+    It is proportional to a common factor of the weights, and independent of the number of
+    rows and of rows of little weight.
     """
     ordered = np.sort(weight)
     reached = np.cumsum(ordered)
-    # A little less than half, so that rounding makes no choice between two rows.
+    # Slightly less than half, so that rounding does not decide between two rows.
     return float(ordered[np.searchsorted(reached, reached[-1] / 2 * (1 - 1e-9))])

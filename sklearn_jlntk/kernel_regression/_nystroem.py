@@ -1,4 +1,4 @@
-"""Kernel regression with the limit kernel for more rows than a matrix has room for."""
+"""Kernel regression on centers, for tables whose kernel matrix does not fit in memory."""
 
 from numbers import Integral, Real
 
@@ -38,24 +38,25 @@ from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = ["NystroemNTKKernel"]
 
-# Rows of the sketch that the preconditioner is made of, for each center.
+# Rows of the sketch of the preconditioner, per center.
 _SKETCH_ROWS = 4
-# Errors of predictions, as a share of the targets' scale, for which rounding is too much.
+# Error of predictions, relative to the scale of the targets, above which the solution is
+# recomputed in double precision.
 _SEEN = 1e-3
 
 
 class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     r"""Kernel regression with the neural tangent kernel on a sample of centers.
 
-    :class:`NTKKernel` for many rows: its ridge regression among the functions that the
-    kernel with some of the rows, the centers, spans [1]_. Time grows with the rows times
-    the centers, memory with their sum and the square of the centers.
+    :class:`NTKKernel` for many rows: ridge regression in the span of the kernel functions
+    of some of the rows, the centers [1]_. Time grows with the number of rows times that
+    of centers, memory with the number of rows and the square of that of centers.
 
     Parameters
     ----------
     n_centers : int, default=1000
-        Rows drawn as centers among the distinct ones of positive weight, all of them
-        where there are fewer. With all rows this is the regression of
+        Number of centers, drawn from the distinct rows of positive weight; all of them if
+        there are fewer. With all rows as centers, this is the regression of
         :class:`NTKKernel`.
     depth : int, default=1
         Number of hidden layers; 0 is the linear kernel.
@@ -66,14 +67,14 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         coordinate of `normalize`.
     alpha : float, default=1.0
         Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i - b -
-        f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`. To multiply all weights is to divide it
-        by the same number.
+        f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`. Multiplying all weights by a number has
+        the effect of dividing `alpha` by it.
     fit_intercept : bool, default=True
         Whether b is the weighted mean of y, or zero.
     tol : float, default=1e-6
         Relative residual at which the conjugate gradients stop.
     max_iter : int, default=100
-        Most iterations. Each is one pass over the rows.
+        Largest number of iterations. Each is one pass over the rows.
     factorization : {"bc", "abc"}, default=None
         Kernel of the factorised network for drawn projections: ``"bc"``, rows sketched
         by C; ``"abc"``, averaged over B for the drawn A and v as well. None is the
@@ -95,16 +96,16 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         Where to compute. None follows X; ``"cuda"`` takes NumPy rows, computes with
         CuPy and returns NumPy arrays.
     random_state : int, RandomState instance or None, default=None
-        Draws the centers and the sketch of the preconditioner, and C, A and v, those of
-        :class:`NTKKernel` with the same seed and sizes.
+        Draws the centers, the sketch of the preconditioner, and C, A and v. The last
+        three are those of :class:`NTKKernel` with the same seed and sizes.
 
     Attributes
     ----------
     centers_ : {array, CSR} of shape (n_centers_, n_features)
-        Centers, as given. Those that are combinations of others to rounding, repeated
-        rows for one, are left out.
+        Centers, as given in X. Centers that are linear combinations of others up to
+        rounding are left out.
     n_centers_ : int
-        Number of them.
+        Number of centers.
     dual_coef_ : array of shape (n_centers_,) or (n_centers_, n_outputs)
         Coefficients of the kernel with the centers.
     intercept_ : float or array of shape (n_outputs,)
@@ -112,10 +113,9 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     n_iter_ : int
         Iterations of the conjugate gradients.
     residual_ : float
-        Relative residual at their end, recomputed from the coefficients.
+        Relative residual of the solution, recomputed from the coefficients.
     row_scaling_, target_scaling_ : RowScaling, TargetScaling
-        How rows are scaled, by the norm of the training rows; mean and scale of the
-        targets.
+        Scaling of rows by the norm of the training rows; mean and scale of the targets.
     input_projection_ : Operator of shape (n_components, n_inputs)
         C. Only with `factorization`.
     hidden_expansion_ : Operator of shape (width, effective_width)
@@ -139,15 +139,15 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     .. math:: (K_{nM}^T W K_{nM} + \alpha K_{MM})\, c = K_{nM}^T W (y - b).
 
     Conjugate gradients, preconditioned by a sparse sketch of :math:`K_{nM}` of 4 M rows
-    [2]_, need some 5 to 30 iterations whatever the data and `alpha`, where a
-    preconditioner made of the centers alone [1]_ can need hundreds. An iteration
-    computes the kernel of all rows and centers again, block by block, in :math:`O(n M
-    d)` operations; the preconditioner takes :math:`O(M^3)`. Beside X and y, memory
-    holds some :math:`10 M^2` numbers of float64 and ten or so for each row. Of rows that
-    are not in memory, a `numpy.memmap` for one, a chunk is read at a time, and all of
-    them in every iteration. In float32 the recomputed residual stays above some 1e-5,
-    where rounding holds it; where that would be seen in the predictions of some row,
-    because weights are uneven, all is computed once more in double precision.
+    [2]_, need 5 to 30 iterations for all data and all `alpha`; a preconditioner made of
+    the centers alone [1]_ can need hundreds. Every iteration computes the kernel between
+    rows and centers again, block by block, in :math:`O(n M d)` operations; the
+    preconditioner takes :math:`O(M^3)`. In addition to X and y, memory holds about
+    :math:`10 M^2` numbers of float64 and about ten for each row. Rows that are not in
+    memory, such as a `numpy.memmap`, are read in chunks, once in every iteration. In
+    float32, rounding keeps the recomputed residual above about 1e-5. If weights are so
+    uneven that this affects the predictions of some row, the solution is computed once
+    more in double precision.
 
     References
     ----------
@@ -274,10 +274,10 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         return TrainingRows(X)
 
     def _solve(self, rows, targets, weight, distinct, like):
-        """`Solution` of the regression on drawn centers, which are set.
+        """Draw the centers, set them, and compute the `Solution` of the regression.
 
-        In the dtype of the rows first. Where rounding leaves a residual that would be
-        seen in predictions, once more in double precision.
+        It is computed in the dtype of the rows, and once more in double precision if
+        rounding leaves a residual that affects predictions.
         """
         # The first four seeds are those of C, A, v and B.
         seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)[4]
@@ -286,9 +286,10 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             len(distinct), size, replace=False, shuffle=False
         )
         drawn = rows.take(distinct[np.sort(drawn)])
-        # Weights around one, and the ridge with them.
+        # Weights are scaled to about one, and the ridge with them.
         unit = typical_weight(weight)
-        # A residual is relative to all rows by their weight; the lightest may bear it.
+        # The residual is relative to the weighted sum over all rows; in the worst case
+        # the row of the smallest weight carries all of it.
         lightest = np.min(weight[weight > 0]) * np.count_nonzero(weight)
         unevenness = np.sqrt(np.sum(weight / lightest))
         dtypes = float_dtypes(host_or_cuda(like, available_device(self.device)))
@@ -303,7 +304,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         return solution
 
     def _solve_in(self, dtype, rows, drawn, targets, weight, alpha, rng):
-        """`Solution` computed in one dtype; sets the centers that are independent in it."""
+        """`Solution` in one dtype; sets the centers that are independent in this dtype."""
         K = to_host(assemble(self._kernel_, self._columns(drawn, dtype)))
         T, kept = independent_centers(K.astype(np.float64), np.finfo(K.dtype).eps)
         self.centers_ = take_rows(drawn, kept)
@@ -341,8 +342,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         -------
         y : array of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in the namespace and dtype of X; in double precision where
-            float32 cannot tell the targets apart around their mean, or is too short for
-            them.
+            targets overflow in float32, or differ by less than its rounding.
 
         Notes
         -----

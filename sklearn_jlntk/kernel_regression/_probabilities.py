@@ -1,8 +1,8 @@
-r"""Probabilities of classes from decision values, by one temperature, and their scores.
+r"""Class probabilities from decision values by temperature scaling, and their scores.
 
-Decision values f are regressions on targets of -1 and +1. The probability of the second of
-two classes is :math:`1 / (1 + e^{-f / T})`; of more classes, each against the rest, that of
-class k is proportional to :math:`e^{f_k / T}`.
+Decision values f are outputs of a regression on targets of -1 and +1. For two classes, the
+probability of the second one is :math:`1 / (1 + e^{-f / T})`. For more classes, each
+against the rest, the probability of class k is proportional to :math:`e^{f_k / T}`.
 """
 
 from typing import NamedTuple
@@ -13,22 +13,22 @@ from sklearn_jlntk._backend.array_api import array_namespace
 
 __all__ = ["SCORES", "LabelledSamples", "predicted_classes", "probabilities"]
 
-# Where 1 / T is looked for: from the uniform distribution to a step.
+# Interval of 1 / T: from nearly uniform probabilities to nearly certain ones.
 _LEAST, _MOST = 1e-3, 1e3
 _MAX_STEPS, _TOL = 60, 1e-9
 
 
 class LabelledSamples(NamedTuple):
-    """Distinct rows of a classification, as their decision values are judged.
+    """Targets and weights of distinct rows, with the scores of decision values on them.
 
     Parameters
     ----------
     targets : ndarray of shape (n, p)
         Mean targets of -1 and +1; one column for two classes.
     scatter : ndarray of shape (p,)
-        Weighted mean square of the targets around the means of equal rows.
+        Weighted mean square of the targets around the means of repeated rows.
     weight : ndarray of shape (n,)
-        One for a typical row.
+        Weights, scaled so that a typical row has weight one.
     """
 
     targets: np.ndarray
@@ -37,7 +37,7 @@ class LabelledSamples(NamedTuple):
 
     @property
     def shares(self):  # (n, n_classes)
-        """Share of each class in the rows."""
+        """Share of each class among the repetitions of each row."""
         shares = (1 + self.targets) / 2
         return np.hstack([1 - shares, shares]) if shares.shape[1] == 1 else shares
 
@@ -51,21 +51,21 @@ class LabelledSamples(NamedTuple):
         return -float(np.mean(squares + self.scatter))
 
     def accuracy(self, decisions):
-        """Share of the weight that is classified as it should be."""
+        """Share of the weight that is classified correctly."""
         places = predicted_classes(_by_output(decisions))[:, None]
         return float(self.mean(np.take_along_axis(self.shares, places, axis=1)[:, 0]))
 
     def log_loss(self, decisions):
-        """Minus the mean log loss, at the temperature that fits these decisions."""
+        """Minus the mean log loss, at the temperature fitted to these decisions."""
         logits = _logits(_by_output(decisions)) / self.temperature(decisions)
         losses = _log_sum_exp(logits) - np.sum(self.shares * logits, axis=1)
         return -float(self.mean(losses))
 
     def temperature(self, decisions):
-        """Temperature of the smallest log loss for decisions that left each row out.
+        """Temperature of the smallest log loss for leave-one-out decisions.
 
-        As if one more row belonged to all classes alike: where all rows are on the right
-        side, no temperature would be too small.
+        The loss counts one more row that belongs to all classes equally. Without it, the
+        best temperature of rows that are all classified correctly would be zero.
         """
         shares, n_rows = self.shares, np.sum(self.weight)
         unknown = 1 / (n_rows + 1)
@@ -86,7 +86,7 @@ SCORES = ("log_loss", "accuracy", "squared_error")
 
 
 def _minimum(slope_and_curvature, low, high):
-    """Minimum of a convex function of a positive number, by Newton steps in brackets."""
+    """Minimum of a convex function of a positive number, by safeguarded Newton steps."""
     at = 1.0
     for _ in range(_MAX_STEPS):
         slope, curvature = slope_and_curvature(at)
@@ -100,7 +100,7 @@ def _minimum(slope_and_curvature, low, high):
 
 
 def predicted_classes(decisions):  # (n,), or (n, n_classes) -> (n,)
-    """Places of the classes of the largest decision values, in any namespace."""
+    """Positions of the classes with the largest decision values, in any namespace."""
     xp = array_namespace(decisions)
     if decisions.ndim == 1:
         return xp.astype(decisions > 0, xp.int64)
@@ -113,12 +113,12 @@ def probabilities(decisions, temperature):  # (n,), or (n, n_classes) -> (n, n_c
 
 
 def _by_output(decisions):
-    """Decisions of shape (n, 1) as those of two classes are given, (n,)."""
+    """Decisions of shape (n, 1) as (n,), the shape for two classes."""
     return decisions[:, 0] if decisions.shape[1] == 1 else decisions
 
 
 def _logits(decisions):
-    """A column for each class; of two, that of the first is zero."""
+    """Logits with a column for each class; for two classes, the first column is zero."""
     if decisions.ndim > 1:
         return decisions
     xp = array_namespace(decisions)

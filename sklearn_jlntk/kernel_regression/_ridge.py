@@ -1,18 +1,18 @@
-r"""Weighted kernel ridge regression and its training in time, in dual coordinates.
+r"""Weighted kernel ridge regression in dual coordinates, at any time of training.
 
 The minimiser of :math:`\tfrac12 \sum_i w_i (z_i - f(x_i))^2 + \tfrac\alpha2 \lVert f
 \rVert^2` is :math:`f = K(\cdot, X)\, c` with
 
 .. math:: (K + \alpha W^{-1})\, c = z.
 
-Gradient flow from zero gets there by :math:`\dot c = W (z - K c) - \alpha c`. With
+Gradient flow from zero, :math:`\dot c = W (z - K c) - \alpha c`, converges to it. With
 :math:`c = W^{1/2} \hat c` and :math:`W^{1/2} K W^{1/2} = Q \Lambda Q^T`,
 
 .. math:: \hat c(t) = Q \, \frac{1 - e^{-(\Lambda + \alpha) t}}{\Lambda + \alpha} \, Q^T
           W^{1/2} z.
 
-With :math:`G = (K + \alpha W^{-1})^{-1}`, the regression on all samples but i is off by
-:math:`(G z)_i / G_{ii}` at sample i.
+With :math:`G = (K + \alpha W^{-1})^{-1}`, the leave-one-out error at sample i is
+:math:`(G z)_i / G_{ii}`.
 """
 
 import math
@@ -26,11 +26,12 @@ from sklearn_jlntk.kernel_regression._cholesky import CholeskyFactor
 
 __all__ = ["Decomposition", "RidgeSystem"]
 
-# A solution may be off by the rounding times the condition number, in directions that
-# the ridge holds back: up to a thirtieth of what is left of the targets there.
+# Smallest accepted reciprocal condition number, in units of eps. The error of a solution
+# is about eps times the condition number, along eigenvectors on which the ridge is
+# large: this bound keeps it below 1/32 of the residual there.
 _ROUNDINGS = 32
-# More values of alpha than this are cheaper by one eigenvalue decomposition for all than
-# by a Cholesky factorisation for each.
+# For more values of alpha than this, one eigenvalue decomposition for all is faster than
+# a Cholesky factorisation for each.
 _MOST_FACTORISATIONS = 8
 
 
@@ -41,10 +42,10 @@ class RidgeSystem:
     Parameters
     ----------
     kernel : callable
-        Computes the kernel matrix (n, n) in the dtype it is given; what it returns may
-        be overwritten.
+        Computes the kernel matrix (n, n) in a given dtype. The matrix it returns may be
+        overwritten.
     targets : array of shape (n, p)
-        Targets z in columns, in the last of the dtypes.
+        Targets z in columns, in the last one of `dtypes`.
     weight : array of shape (n,)
         Weights, all positive.
     dtypes : tuple of dtypes
@@ -59,9 +60,10 @@ class RidgeSystem:
     def solve(self, alpha):
         """Dual coefficients (n, p) at one alpha.
 
-        By a Cholesky factorisation in the first dtype that can carry it. Where none can,
-        the kernel matrix is singular and alpha is zero to rounding: the solution of least
-        norm, by an eigenvalue decomposition.
+        Uses a Cholesky factorisation in the first dtype in which the system is
+        well-conditioned. If there is no such dtype, the kernel matrix is singular and
+        alpha is zero up to rounding; then the solution of least norm is computed by an
+        eigenvalue decomposition.
         """
         for dtype in self.dtypes:
             solution = self._solve_directly(alpha, dtype)
@@ -70,10 +72,11 @@ class RidgeSystem:
         return self.decompose().dual(alpha)
 
     def solve_left_out(self, alphas):
-        """For each alpha in some order: its place, dual coefficients and errors (n, p).
+        """For each alpha: its position, dual coefficients and leave-one-out errors.
 
-        The errors are those at each sample of the regression on the others. In the most
-        precise dtype: they are made of the smallest eigenvalues.
+        Coefficients and errors are (n, p). The order of the alphas may differ from the
+        given one. All is computed in the most precise dtype, since leave-one-out errors
+        depend on the smallest eigenvalues.
         """
         left = range(len(alphas))
         is_numpy = is_numpy_namespace(array_namespace(self.targets))
@@ -85,7 +88,7 @@ class RidgeSystem:
                 yield place, *decomposition.left_out(alphas[place])
 
     def _factorised(self, alphas):
-        """`solve_left_out` by Cholesky; the places left to a decomposition."""
+        """`solve_left_out` by Cholesky; returns positions of ill-conditioned alphas."""
         K, left = self.kernel(self.dtypes[-1]), []
         for place, alpha in enumerate(alphas):
             is_last = place == len(alphas) - 1
@@ -97,7 +100,7 @@ class RidgeSystem:
         return left
 
     def _left_out_at(self, alpha, K):
-        """Dual coefficients and errors by the factor made in K; or None."""
+        """Dual coefficients and errors by Cholesky, or None. K is overwritten."""
         factor = self._factor(K, alpha)
         if factor is None:
             return None
@@ -105,7 +108,7 @@ class RidgeSystem:
         return dual, dual / factor.inverse_diagonal()[:, None]
 
     def _solve_directly(self, alpha, dtype):
-        """Dual coefficients from one factorisation; None where rounding would rule them."""
+        """Dual coefficients by one factorisation; None if it is ill-conditioned."""
         xp = array_namespace(self.targets)
         K = self.kernel(dtype)
         targets = xp.astype(self.targets, dtype)
@@ -115,12 +118,12 @@ class RidgeSystem:
         return self._solve_any_array(K, targets, xp.astype(alpha / self.weight, dtype))
 
     def _solve_any_array(self, K, targets, ridge):
-        """`_solve_directly` in namespaces that do not estimate condition numbers."""
+        """`_solve_directly` in namespaces without estimates of condition numbers."""
         xp, n = array_namespace(K), K.shape[0]
         diagonal = xp.reshape(K, (-1,), copy=False)[:: n + 1]
         total = diagonal + ridge
-        # With ones on the diagonal, eigenvalues are between the least share that the
-        # ridge has in it and n.
+        # Once the diagonal is scaled to ones, eigenvalues are at most n, and at least the
+        # smallest ratio of the ridge to the diagonal.
         least = float(xp.min(xp.where(total > 0, ridge / total, total)))
         if not least > n * _ROUNDINGS * xp.finfo(K.dtype).eps:
             return None
@@ -131,10 +134,10 @@ class RidgeSystem:
         return scale[:, None] * xp.linalg.solve(K, scale[:, None] * targets)
 
     def _factor(self, K, alpha):
-        """Cholesky factor of the system in K, which is overwritten; or None."""
+        """Cholesky factor of the system, or None. K is overwritten."""
         ridge = (alpha / self.weight).astype(K.dtype)
         eps = np.finfo(K.dtype).eps
-        # Without a ridge, what is left out of a singular matrix is a matter of n eps.
+        # Without a ridge, eigenvalues below n eps are zero up to rounding.
         least = (_ROUNDINGS if alpha > 0 else max(len(K), _ROUNDINGS)) * eps
         return CholeskyFactor.of(K, ridge, least_rcond=least)
 
@@ -153,7 +156,7 @@ class RidgeSystem:
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    """Weighted kernel matrix by its eigenvectors, with the targets seen through them.
+    """Eigenvalue decomposition of the weighted kernel matrix, and the rotated targets.
 
     Parameters
     ----------
@@ -162,7 +165,7 @@ class Decomposition:
     vectors : array of shape (n, n)
         Eigenvectors in columns.
     targets : array of shape (n, p)
-        Coordinates of the weighted targets.
+        Coordinates of the weighted targets along the eigenvectors.
     root : array of shape (n,)
         Square roots of the weights.
     """
@@ -173,12 +176,12 @@ class Decomposition:
     root: object
 
     def dual(self, alpha, time=None):
-        """Dual coefficients (n, p) at a time, None for the end of training."""
+        """Dual coefficients (n, p) at a time of training; None is its end."""
         filtered = self._filter(alpha, time)[:, None] * self.targets
         return self.root[:, None] * (self.vectors @ filtered)
 
     def left_out(self, alpha):
-        """Dual coefficients and errors at samples left out, both (n, p)."""
+        """Dual coefficients and leave-one-out errors, both (n, p)."""
         if not self._regularises(alpha):
             alpha = max(self._rounding, self._smallest)
         inverse = 1 / (self.eigenvalues + alpha)
@@ -188,7 +191,7 @@ class Decomposition:
         return self.root[:, None] * solution, errors
 
     def _filter(self, alpha, time):
-        """Factor from a target to its coefficient along each eigenvector."""
+        """Ratio of coefficient to target along each eigenvector."""
         xp = array_namespace(self.eigenvalues)
         rate = self.eigenvalues + alpha
         known = rate > (0 if self._regularises(alpha) else self._rounding)
@@ -199,16 +202,16 @@ class Decomposition:
         return xp.where(known, progress / rate, xp.zeros_like(rate))
 
     def _regularises(self, alpha):
-        """Whether this alpha is more than rounding beside the largest eigenvalue.
+        """Whether alpha is larger than the rounding of the largest eigenvalue.
 
-        Where it is not, directions along which the kernel is zero to rounding get no
-        coefficient: they change no prediction.
+        If it is not, eigenvectors whose eigenvalue is zero up to rounding get a
+        coefficient of zero, which changes no prediction.
         """
         return alpha > self._eps * float(self.eigenvalues[-1])
 
     @property
     def _rounding(self):
-        """Bound on the errors of the eigenvalues."""
+        """Bound on the rounding errors of the eigenvalues."""
         return self.eigenvalues.shape[0] * self._eps * float(self.eigenvalues[-1])
 
     @property

@@ -1,4 +1,4 @@
-"""Kernel between many rows and a few centers, computed block by block, never stored."""
+"""Kernel matrix between many rows and a few centers, by products in blocks of rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,35 +16,35 @@ from sklearn_jlntk.kernels._matrix import Columns, assemble
 
 __all__ = ["KernelWithCenters"]
 
-# Rows that are normalised and projected at a time, where no panel is kept.
+# Rows per block of the sketch.
 _ROWS = 4096
-# Rows whose kernel with all centers is held at a time: read twice, it stays in cache.
+# Rows per panel of products, on the CPU and on a device. A panel, the kernel with all
+# centers, is read twice: on the CPU it stays in cache.
 _CACHE_PANEL, _DEVICE_PANEL = 288, 4096
-# Centers whose kernel with `_ROWS` rows is sketched at a time, and the entries in each
-# column of the sketching matrix.
+# Centers per block of the sketch, and non-zero entries in each column of the sketching
+# matrix.
 _SKETCHED_CENTERS, _ENTRIES = 144, 4
 
 
 @dataclass(frozen=True, eq=False)
 class KernelWithCenters:
-    r"""Matrix :math:`K_{nM}` between rows and centers, by its products.
+    r"""Matrix :math:`K_{nM}` between rows and centers, given by its products.
 
     Parameters
     ----------
     kernel : object
         Has the methods ``tile(x, y)`` and ``diagonal(x)``.
     blocks : callable
-        Gives all rows in order, as pairs of a slice and its rows; only blocks of them
-        are touched at a time.
+        Yields all rows in order, as pairs of a slice and its rows.
     columns_of : callable
-        Turns rows to `Columns` as the kernel takes them.
+        Turns rows into `Columns`, the argument of the kernel.
     centers : Columns
         The centers.
 
     Notes
     -----
-    On one thread: a tile is ten short calls of NumPy, for whose interpreter lock two
-    threads would wait longer than they compute side by side.
+    Runs on one thread. A tile takes ten short NumPy calls, and two threads would wait for
+    the interpreter lock longer than they compute in parallel.
     """
 
     kernel: object
@@ -64,11 +64,11 @@ class KernelWithCenters:
         return self._adjoint(lambda rows, panel: V[rows, :])
 
     def sketch(self, root, n_rows, rng):  # (n,) -> host (n_rows, M)
-        """Rows scaled by `root` and added up in random groups with random signs.
+        """Sparse sketch of the matrix: random signed sums of its rows times `root`.
 
-        Each row is in a few groups. A tall matrix keeps its Gram matrix up to a moderate
-        factor, whatever its rows. Where there are no more rows than groups, each is a
-        group of its own.
+        Each row enters a few of the `n_rows` sums. The Gram matrix of the sketch is that
+        of the scaled rows up to a moderate factor. If there are at most `n_rows` rows,
+        the sketch is the scaled matrix itself.
         """
         n_centers = len(self.centers)
         hashes = _hashes(n_rows, to_host(root), rng)
@@ -96,12 +96,12 @@ class KernelWithCenters:
 
 
 def _within(part, rows):
-    """Rows of a block as a slice of all rows."""
+    """Slice of all rows, from a block and a slice within it."""
     return slice(part.start + rows.start, part.start + rows.stop)
 
 
 def _hashes(n_rows, scale, rng):  # -> CSC (n_rows, n)
-    """Columns of a few random signs at random places, times `scale`."""
+    """Sparse matrix with a few random signs, times `scale`, in each column."""
     n = len(scale)
     if n <= n_rows:
         return sparse.diags_array(scale).tocsc()

@@ -1,4 +1,4 @@
-"""Predictions of a kernel regression while it is trained."""
+"""Predictions of a kernel regression at several times of its training."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from sklearn_jlntk._backend.array_api import from_host, to_host
 
 
 class StagedPredictions:
-    """Mixin with the predictions at several times of training."""
+    """Mixin for predictions at several times of training."""
 
     def staged_predict(self, X, times):
         """Predictions of gradient flow at several times.
@@ -16,8 +16,8 @@ class StagedPredictions:
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, in the namespace of those in `fit`.
         times : array-like of shape (n_times,)
-            Times at which to predict, in the unit of the parameter `time`, zero or more;
-            infinity is the end.
+            Non-negative times, in the unit of the parameter `time`; infinity is the end
+            of training.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Training rows that are read once in each pass, in memory or a chunk at a time."""
+"""Training rows in memory or on disk, read once in each pass."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ __all__ = ["TrainingRows"]
 
 @dataclass(frozen=True, eq=False)
 class TrainingRows:
-    """Checked rows as they come by, block by block.
+    """Validated training rows, read block by block.
 
     Parameters
     ----------
     X : array, CSR or RowChunks of shape (n_samples, n_features)
-        Rows; the last are not in memory.
+        Rows in memory, or `RowChunks` of rows on disk.
     read : callable, default=None
-        Gives the checked rows of a chunk of them, a slice. None where X is in memory.
+        Returns the validated rows of a slice of X. None if X is in memory.
     """
 
     X: object
     read: Callable | None = None
 
     def blocks(self):
-        """All rows in order: slices with their rows."""
+        """Iterate over all rows in order, as pairs of a slice and its rows."""
         if self.read is None:
             yield slice(0, self.X.shape[0]), self.X
         else:
@@ -43,15 +43,15 @@ class TrainingRows:
         return numbers_of(first)
 
     def norm(self, weight):
-        """`RowNorm` of the rows with their weights."""
+        """`RowNorm` of the weighted rows."""
         parts = (RowNorm.of(rows, weight[part]) for part, rows in self.blocks())
         return sum(parts, start=RowNorm(0.0, 0.0))
 
     def distinct(self, counts):
-        """Positions of different rows among those that count, in an order of their own.
+        """Positions of the distinct rows among those with `counts` above zero.
 
-        The order, that of their hashes, does not depend on how often a row is given or
-        where.
+        They are sorted by the hashes of the rows, an order that does not depend on the
+        positions and repetitions of rows.
         """
         hashes = [row_hashes(rows) for _, rows in self.blocks()]
         positions = np.flatnonzero(counts)
@@ -59,7 +59,7 @@ class TrainingRows:
         return positions[first]
 
     def take(self, positions):
-        """Checked rows at some positions, in memory."""
+        """Validated rows at some positions, in memory."""
         order = np.argsort(positions)
         wanted, taken = positions[order], []
         for part, rows in self.blocks():

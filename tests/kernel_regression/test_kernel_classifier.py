@@ -50,7 +50,7 @@ SCORINGS = ["log_loss", "accuracy", "squared_error"]
 
 
 def problem(n=60, n_classes=2, seed=0, d=4):
-    """Rows, labels with some noise, and weights of which one is zero."""
+    """Rows, noisy labels, and weights of which one is zero."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, d))
     scores = np.sin(X @ rng.normal(size=(d, n_classes))) + 0.3 * rng.normal(
@@ -66,12 +66,12 @@ def signs(y, n_classes):
     return 2.0 * y - 1 if n_classes == 2 else 2.0 * np.eye(n_classes)[y] - 1
 
 
-# ------------------------------------------------------------------ what it computes
+# ------------------------------------------------- decision function, leave-one-out
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("fit_intercept", [True, False])
-def test_decisions_are_regressions_on_signs(n_classes, fit_intercept):
+def test_decision_function_is_regression_on_signs(n_classes, fit_intercept):
     X, y, weight = problem(n_classes=n_classes)
     options = {"alpha": 0.3, "fit_intercept": fit_intercept}
     model = NTKKernelClassifier(**options).fit(X, y, weight)
@@ -84,7 +84,7 @@ def test_decisions_are_regressions_on_signs(n_classes, fit_intercept):
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
-def test_decisions_left_out_are_those_of_fits_to_the_others(n_classes):
+def test_loo_decisions_equal_refits_without_the_row(n_classes):
     X, y, weight = problem(n=25, n_classes=n_classes)
     options = {"normalize": None, "class_weight": {0: 3.0, 1: 0.5}}
     options |= {"class_weight": None} if n_classes == 4 else {}
@@ -99,7 +99,7 @@ def test_decisions_left_out_are_those_of_fits_to_the_others(n_classes):
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("scoring", SCORINGS)
-def test_alpha_has_the_best_score_left_out(scoring, n_classes):
+def test_alpha_has_the_best_leave_one_out_score(scoring, n_classes):
     X, y, weight = problem(n_classes=n_classes)
     alphas = np.logspace(-3, 2, 6)
     model = NTKKernelClassifier(alpha=alphas, loo_scoring=scoring).fit(X, y, weight)
@@ -143,7 +143,7 @@ def test_repeated_rows_with_different_labels():
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_probabilities_are_those_of_the_temperature(n_classes):
+def test_probabilities_are_softmax_at_the_temperature(n_classes):
     X, y, weight = problem(n_classes=n_classes)
     model = NTKKernelClassifier().fit(X, y, weight)
     p, f = model.predict_proba(X), model.decision_function(X)
@@ -172,7 +172,7 @@ def test_temperature_has_the_smallest_log_loss(case, n_classes):
     }[case]
     weight = rng.uniform(0.5, 2, size=200)
     samples = LabelledSamples(targets, np.zeros(targets.shape[1]), weight)
-    # One more row that belongs to all classes alike.
+    # One more row that belongs to all classes equally.
     rows = np.vstack([decisions, np.repeat(decisions, n_classes, axis=0)])
     labels = np.concatenate([y, np.tile(np.arange(n_classes), 200)])
     weights = np.concatenate(
@@ -189,7 +189,7 @@ def test_temperature_has_the_smallest_log_loss(case, n_classes):
     assert 0.03 < samples.temperature(decisions) <= 1000
 
 
-def test_noise_is_given_the_shares_of_the_classes():
+def test_probabilities_of_noise_are_class_shares():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 5)), (rng.random(300) < 0.2).astype(int)
     p = NTKKernelClassifier().fit(X, y).predict_proba(rng.normal(size=(100, 5)))
@@ -211,7 +211,7 @@ def test_probabilities_far_from_the_boundary_are_finite_and_not_exact(dtype):
 
 
 @pytest.mark.parametrize("load", [load_iris, load_wine, load_breast_cancer])
-def test_log_loss_is_no_worse_than_by_calibration_on_folds(load):
+def test_log_loss_is_no_worse_than_calibrated_on_folds(load):
     X, y = load(return_X_y=True)
     losses = {"ours": [], "folds": []}
     for seed in range(5):
@@ -254,13 +254,13 @@ def test_labels_of_any_kind(names, n_classes):
     assert_same(model.predict_proba(X), numbers.predict_proba(X))
 
 
-def test_truth_values_are_labels():
+def test_boolean_labels():
     X, y, _ = problem()
     model = NTKKernelClassifier().fit(X, y.astype(bool))
     assert model.predict(X).dtype == bool
 
 
-def test_a_single_class_is_an_error_and_changes_nothing():
+def test_single_class_is_an_error_and_keeps_the_model():
     X, y, _ = problem()
     model = NTKKernelClassifier().fit(X, y)
     before = model.predict_proba(X)
@@ -302,7 +302,7 @@ def test_a_common_factor_of_weights_changes_nothing(scoring, dtype):
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_class_weights_multiply_those_of_samples(n_classes):
+def test_class_weights_multiply_sample_weights(n_classes):
     X, y, weight = problem(n_classes=n_classes)
     by_class = {0: 2.0, 1: 0.25, 2: 1.0}
     by_class = {k: by_class[k] for k in range(n_classes)}
@@ -345,7 +345,7 @@ def corpus(n_documents=500, n_topics=4, seed=0):
     return texts, topics
 
 
-def test_text_at_the_defaults_is_classified_as_by_ridge():
+def test_defaults_classify_text_as_well_as_ridge():
     texts, topics = corpus()
     X = TfidfVectorizer().fit_transform(texts)
     X_train, X_test, y_train, y_test = train_test_split(X, topics, random_state=0)
@@ -356,7 +356,7 @@ def test_text_at_the_defaults_is_classified_as_by_ridge():
     assert ours.score(X_test, y_test) > theirs.score(X_test, y_test) - 0.02
 
 
-def test_categories_at_the_defaults_are_classified_as_by_ridge():
+def test_defaults_classify_categories_as_well_as_ridge():
     rng = np.random.default_rng(0)
     categories = rng.integers(8, size=(600, 5))
     effects = rng.normal(size=(5, 8))
@@ -369,7 +369,7 @@ def test_categories_at_the_defaults_are_classified_as_by_ridge():
     assert ours.score(X_test, y_test) > theirs.score(X_test, y_test) - 0.02
 
 
-# ----------------------------------------------------------------------- being a guest
+# --------------------------------------------- other tools, kinds of rows, namespaces
 
 
 def test_scorers_voting_and_calibration():
@@ -393,7 +393,7 @@ def test_scorers_voting_and_calibration():
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("kind", ["chunks", "csr", "float32"])
-def test_kinds_of_rows(kind, n_classes):
+def test_chunks_csr_and_float32_rows_give_the_same_model(kind, n_classes):
     X, y, weight = problem(n_classes=n_classes)
     rows = {
         "chunks": RowChunks(X, chunk_rows=17),

@@ -1,4 +1,4 @@
-"""What comes into the kernel estimators from the world: kinds of rows, dtypes, scales."""
+"""Inputs of the kernel estimators: kinds of rows, dtypes, weights, scales, errors."""
 
 import tracemalloc
 
@@ -27,14 +27,14 @@ with_one_alpha = pytest.mark.parametrize("kernel", ONE_ALPHA, ids=str)
 
 
 def data(n=300, d=6, dtype="f8"):
-    """Rows, and targets of a standard deviation near one."""
+    """Rows, and targets with a standard deviation near one."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, d))
     return X.astype(dtype), np.sin(X[:, 0]) + X[:, 1]
 
 
 def memory_map(path, X):
-    """The rows in a file, mapped."""
+    """Memory map of the rows in a file."""
     X.tofile(path)
     return np.memmap(path, X.dtype, "r", shape=X.shape)
 
@@ -44,7 +44,7 @@ def memory_map(path, X):
 
 @pytest.fixture
 def kinds_of_rows(tmp_path):
-    """The same rows kept elsewhere than in memory, in several chunks."""
+    """The same rows on disk, in several chunks."""
 
     def kinds(X):
         h5py, zarr = pytest.importorskip("h5py"), pytest.importorskip("zarr")
@@ -63,7 +63,7 @@ def kinds_of_rows(tmp_path):
 
 
 @with_kernel
-def test_rows_may_be_kept_elsewhere_than_in_memory(kernel, kinds_of_rows):
+def test_rows_on_disk_give_the_same_model(kernel, kinds_of_rows):
     X, y = data()
     weight = np.random.default_rng(1).uniform(0.1, 2, size=len(X))
     expected = clone(kernel).fit(X, y, weight).predict(X)
@@ -79,8 +79,8 @@ def test_rows_may_be_kept_elsewhere_than_in_memory(kernel, kinds_of_rows):
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @with_one_alpha
-def test_a_memory_map_above_the_size_of_a_chunk(kernel, dtype, tmp_path):
-    # 16 MiB make a chunk, and this is half more.
+def test_memory_map_larger_than_a_chunk(kernel, dtype, tmp_path):
+    # A chunk has 16 MiB, and this is half as much again.
     n, d = 600, 3 * 2**23 // (600 * np.dtype(dtype).itemsize)
     X, y = data(n, d, dtype)
     on_disk = memory_map(tmp_path / "X", X)
@@ -93,7 +93,7 @@ def test_a_memory_map_above_the_size_of_a_chunk(kernel, dtype, tmp_path):
         assert_close(model.transform(on_disk), same.transform(X), atol=1e-6)
 
 
-def test_centres_of_rows_on_disk_take_no_more_memory_than_chunks(tmp_path):
+def test_centers_from_rows_on_disk_use_memory_of_chunks(tmp_path):
     n, d = 40_000, 100
     X, y = data(n, d, "f4")
     on_disk = memory_map(tmp_path / "X", X)
@@ -105,7 +105,7 @@ def test_centres_of_rows_on_disk_take_no_more_memory_than_chunks(tmp_path):
     model.fit(rows, y).predict(rows)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Twenty numbers for each row, and some for those of a chunk.
+    # Twenty numbers for each row, and ten for each entry of a chunk.
     assert peak < 20 * 8 * n + 10 * 8 * 1000 * d < on_disk.nbytes
 
 
@@ -120,12 +120,12 @@ def test_error_names_the_rows_of_a_chunk(kernel):
         model.predict(RowChunks(X, chunk_rows=50))
 
 
-# ------------------------------------------------------- what belongs to the caller
+# ------------------------------------------------- independence of the caller's data
 
 
 @with_kernel
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
-def test_writing_into_the_arrays_of_fit_changes_no_prediction(kernel, kind):
+def test_changing_arrays_after_fit_keeps_predictions(kernel, kind):
     X, y = data(40)
     X, y, weight = kind(X), np.stack([y, -y], axis=1), np.ones(40)
     X_test = X[:7].copy()
@@ -143,7 +143,7 @@ def test_writing_into_the_arrays_of_fit_changes_no_prediction(kernel, kind):
         X, y, weight = kept
 
 
-def test_writing_into_the_rows_of_a_transformer_changes_no_kernel():
+def test_changing_rows_after_fit_keeps_the_transformer():
     X, _ = data(40)
     model = NTKKernel().fit(X)
     expected = model.transform(X[:7].copy())
@@ -154,7 +154,7 @@ def test_writing_into_the_rows_of_a_transformer_changes_no_kernel():
 
 @with_kernel
 @pytest.mark.parametrize("factorization", [None, "bc"])
-def test_what_fit_used_is_kept_with_the_model(kernel, factorization):
+def test_changing_parameters_after_fit_keeps_predictions(kernel, factorization):
     X, y = data(40)
     model = clone(kernel).set_params(factorization=factorization, random_state=0)
     expected = model.fit(X, y).predict(X)
@@ -182,7 +182,7 @@ def test_what_fit_used_is_kept_with_the_model(kernel, factorization):
     ],
     ids=str,
 )
-def test_float32_rows_are_learned_as_well_as_float64_ones(options, scores_of):
+def test_float32_rows_score_as_well_as_float64(options, scores_of):
     # Many rows on few columns: the smallest eigenvalues are 1e5 times below the largest.
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3500, 5))
@@ -214,7 +214,7 @@ def test_float32_rows_are_learned_as_well_as_float64_ones(options, scores_of):
     ids=str,
 )
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_rows_of_large_weight_do_not_drown_the_others(model, dtype, largest):
+def test_rows_of_large_weight_keep_the_accuracy_of_others(model, dtype, largest):
     X, y = data(dtype=dtype)
     weight = np.where(np.random.default_rng(2).random(300) < 0.03, largest, 1.0)
     exact = NTKKernel(alpha=0.1).fit(X.astype("f8"), y, weight)
@@ -225,7 +225,7 @@ def test_rows_of_large_weight_do_not_drown_the_others(model, dtype, largest):
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @with_kernel
-def test_a_common_factor_of_weights_is_one_of_alpha(kernel, dtype):
+def test_common_factor_of_weights_scales_alpha(kernel, dtype):
     X, y = data(dtype=dtype)
     rng = np.random.default_rng(1)
     weight, plain = rng.uniform(0.5, 2, size=300), clone(kernel).fit(X, y, np.ones(300))
@@ -247,7 +247,7 @@ def test_a_common_factor_of_weights_is_one_of_alpha(kernel, dtype):
 
 
 @with_one_alpha
-def test_weights_alone_times_c_is_alpha_over_c(kernel):
+def test_weights_times_c_equal_alpha_over_c(kernel):
     X, y = data()
     for factor in (1e-3, 1e3):
         heavier = clone(kernel).fit(X, y, np.full(300, factor))
@@ -297,7 +297,7 @@ def test_targets_beyond_the_range_of_float32(kernel, dtype):
             )
 
 
-def test_outputs_of_different_scales_are_chosen_by_the_largest():
+def test_alpha_is_chosen_by_the_output_of_largest_scale():
     X, y = data()
     noise = np.random.default_rng(3).normal(size=(300, 1))
     outputs = np.hstack([y[:, None], noise])
@@ -310,7 +310,7 @@ def test_outputs_of_different_scales_are_chosen_by_the_largest():
 # ------------------------------------------------- distinct rows of positive weight
 
 
-def test_centres_are_drawn_from_distinct_rows_whatever_their_repetition():
+def test_centers_do_not_depend_on_repetitions():
     X, y = data(200)
     rng = np.random.default_rng(0)
     times = rng.integers(0, 4, size=200)
@@ -333,7 +333,7 @@ def test_centres_are_drawn_from_distinct_rows_whatever_their_repetition():
         assert_close(predicted, weighted.predict(np.asarray(repeated[:9])), rtol=1e-6)
 
 
-def test_centres_are_no_more_than_distinct_rows():
+def test_at_most_as_many_centers_as_distinct_rows():
     X, y = data(20)
     model = NystroemNTKKernel(n_centers=50, random_state=0)
     model.fit(np.tile(X, (5, 1)), np.tile(y, 5))
@@ -348,7 +348,7 @@ def test_centres_are_no_more_than_distinct_rows():
     ],
     ids=str,
 )
-def test_sizes_see_distinct_rows_of_positive_weight(kernel):
+def test_auto_sizes_count_distinct_rows_of_positive_weight(kernel):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 600)), rng.normal(size=300)
     kernel.set_params(input_sketch="gaussian")
@@ -395,7 +395,7 @@ def test_alpha_is_finite_and_not_negative(alpha):
 
 @pytest.mark.parametrize("name", ["time", "bias"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
-def test_numbers_are_finite_and_not_negative(name, value):
+def test_numeric_parameters_are_finite_and_not_negative(name, value):
     X, y = data(20)
     with pytest.raises(ValueError, match=f"The '{name}' parameter"):
         NTKKernel(**{name: value}).fit(X, y)
@@ -409,7 +409,7 @@ def test_tolerance_is_a_positive_number(tol):
 
 
 @pytest.mark.parametrize("times", [[-1.0], [0.0, np.nan], [[1.0]], 3.0])
-def test_error_says_what_times_are(times):
+def test_error_describes_valid_times(times):
     X, y = data(20)
     model = NTKKernel().fit(X, y)
     with pytest.raises(ValueError, match=r"numbers of zero or more in\s+one dimension"):
@@ -435,14 +435,14 @@ def test_error_says_what_times_are(times):
     ids=str,
 )
 @pytest.mark.parametrize("kernel", [NTKKernel(), NystroemNTKKernel()], ids=str)
-def test_parameters_without_effect_are_said_to_be(kernel, options, message):
+def test_parameters_without_effect_warn(kernel, options, message):
     X, y = data(20)
     with pytest.warns(UserWarning, match=message):
         clone(kernel).set_params(**options).fit(X, y)
 
 
 def test_memory_error_names_the_bytes_and_another_estimator():
-    # More than 47 bits can address.
+    # More rows than 47 bits of address can hold.
     n = 4_300_000
     X, y = np.arange(n, dtype="f8")[:, None], np.zeros(n)
     with pytest.raises(MemoryError, match=f"{n} rows takes {8 * n**2} bytes.*Nystroem"):

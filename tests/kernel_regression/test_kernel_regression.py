@@ -56,7 +56,7 @@ def problem(n=30, d=4, n_outputs=None, seed=0):
 
 
 def repeated(X, y, times):
-    """Samples given as often as `times` says."""
+    """Samples repeated `times` times."""
     return np.repeat(X, times, axis=0), np.repeat(y, times, axis=0)
 
 
@@ -140,11 +140,11 @@ def test_singular_kernel_without_ridge(time, dtype):
     assert np.all(np.isfinite(predicted))
     assert np.max(np.abs(predicted)) < 100 * np.max(np.abs(y))
     if time is None and dtype == np.float64:
-        # Other rows are still interpolated, up to the noise that the others share.
+        # Rows are still interpolated, up to the noise of the singular ones.
         assert_close(model.predict(X)[12:], y[12:], rtol=1e-5, atol=1e-6)
 
 
-def test_all_rows_are_zero():
+def test_rows_all_zero_predict_the_mean():
     y = np.array([1.0, 2.0, 6.0])
     for alpha in (0.0, 1.0, "loo"):
         model = NTKKernel(alpha=alpha, normalize=None).fit(np.zeros((3, 2)), y)
@@ -156,7 +156,7 @@ def test_all_rows_are_zero():
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_time_is_gradient_descent_of_small_steps(alpha, weighted):
+def test_time_equals_gradient_descent_with_small_steps(alpha, weighted):
     X, y, weight, X_test = problem()
     w = weight + 0.1 if weighted else np.ones(len(X))
     time = 3.0
@@ -174,7 +174,7 @@ def test_time_is_gradient_descent_of_small_steps(alpha, weighted):
     assert_close(np.divide(errors[:2], errors[1:]), np.array([2.0, 2.0]), rtol=0.05)
 
 
-def test_training_begins_at_the_mean_and_ends_in_the_regression():
+def test_training_starts_at_the_mean_and_ends_at_ridge():
     X, y, weight, X_test = problem()
     start = NTKKernel(alpha=0.2, time=0.0).fit(X, y, weight).predict(X_test)
     mean = np.full(len(X_test), np.average(y, weights=weight))
@@ -200,7 +200,7 @@ def test_staged_predict_is_a_fit_at_each_time(fitted_time, n_outputs):
 
 
 @pytest.mark.parametrize("factorization", ["bc", "abc"])
-def test_time_is_the_training_of_a_wide_network(factorization):
+def test_time_matches_training_of_a_wide_network(factorization):
     X, y, _, X_test = problem(n=25, d=6)
     y = y - y.mean()
     options = {
@@ -211,7 +211,7 @@ def test_time_is_the_training_of_a_wide_network(factorization):
     gaps = []
     widths = [512, 8192] if factorization == "bc" else [2048]
     for width in widths:
-        # The kernel of the ABC network is off by 1 / sqrt(k) at any width.
+        # The kernel of the ABC network deviates by 1 / sqrt(k) at any width.
         sizes = {"width": width, "effective_width": width // 2}
         limit_sizes = sizes if factorization == "abc" else {}
         network = JLFactorizedNTKRegressor(
@@ -224,7 +224,7 @@ def test_time_is_the_training_of_a_wide_network(factorization):
         gaps.append(np.linalg.norm(trained - limit) / np.linalg.norm(limit))
     assert gaps[-1] < 0.1
     if factorization == "bc":
-        # Sixteen times the width, and about a quarter of the gap.
+        # Sixteen times the width gives about a quarter of the gap.
         assert gaps[1] < 0.5 * gaps[0]
 
 
@@ -301,7 +301,7 @@ def test_eigenvalues_of_the_training_kernel(xp):
         _ = NTKKernel().lambda_0_
 
 
-# ----------------------------------------------------------------- being a guest
+# ----------------------------------------------- namespaces, scikit-learn's tools
 
 
 @pytest.mark.parametrize("estimator", VARIANTS, ids=str)

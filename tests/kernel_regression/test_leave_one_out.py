@@ -1,4 +1,4 @@
-"""Leave-one-out of the kernel regression: brute force, and what is chosen by it."""
+"""Leave-one-out of the kernel regression, against refits, and the choice of alpha."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ ALPHAS = np.logspace(-3, 2, 6)
 
 
 def problem(n=15, d=4, n_outputs=None, seed=0):
-    """Rows, targets off zero, and weights of which one is zero."""
+    """Rows, targets with a non-zero mean, and weights of which one is zero."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, d))
     y = np.abs(X[:, :1]) + X[:, 1:2] * X[:, 2:3] + 0.1 * rng.normal(size=(n, 1)) + 7
@@ -33,7 +33,7 @@ def problem(n=15, d=4, n_outputs=None, seed=0):
 
 
 def refitted(kernel, X, y, weight):
-    """Prediction of each row by a fit to the others."""
+    """Prediction of each row by a regression fitted to the others."""
     predicted = []
     for i in range(len(X)):
         others = np.arange(len(X)) != i
@@ -44,18 +44,18 @@ def refitted(kernel, X, y, weight):
 
 @pytest.fixture(params=["factorised", "decomposed"])
 def solver(request, monkeypatch):
-    """Both ways to leave one out."""
+    """Cholesky factorisations and the eigenvalue decomposition in turn."""
     if request.param == "decomposed":
         monkeypatch.setattr(_ridge, "_MOST_FACTORISATIONS", 0)
     return request.param
 
 
-# The constant of normalize="bias" is that of all training rows, whichever is left out.
+# The constant of normalize="bias" is that of all training rows, also in leave-one-out.
 @pytest.mark.parametrize("normalize", [None, "unit"])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("n_outputs", [None, 2])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_leave_one_out_is_leaving_one_out(
+def test_leave_one_out_equals_refits(
     weighted, n_outputs, fit_intercept, normalize, solver
 ):
     X, y, weight = problem(n_outputs=n_outputs)
@@ -97,14 +97,14 @@ def test_both_solvers_agree_on_singular_kernels(monkeypatch):
         assert_close(*values, rtol=1e-6)
 
 
-def test_a_ridge_below_rounding_is_left_to_the_decomposition():
+def test_ridge_below_rounding_uses_the_decomposition():
     X, y, _ = problem(60)
     model = NTKKernel(depth=0, normalize=None, alpha=[1e-200, 1e-2]).fit(X, y)
     assert np.all(np.isfinite(model.loo_scores_))
     assert np.all(np.isfinite(model.loo_predictions_))
 
 
-def test_leave_one_out_is_that_of_ridge_on_the_linear_kernel():
+def test_linear_kernel_matches_leave_one_out_of_ridge():
     X, y, _ = problem(n=40)
     options = {"depth": 0, "normalize": None, "fit_intercept": False}
     ours = NTKKernel(alpha=ALPHAS, **options).fit(X, y)
@@ -129,18 +129,18 @@ def test_repeated_rows_are_left_out_together():
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
-def test_each_row_of_fit_has_its_prediction_in_the_order_given(kind):
+def test_loo_predictions_are_in_the_order_of_the_samples(kind):
     X, y, weight = problem(n=12)
     order = np.array([3, 0, 3, 7, 4, 11, 0, 9, 3, 4, 5, 6, 8])  # 4 has no weight
     model = NTKKernel(alpha=ALPHAS, normalize=None)
     model.fit(kind(X[order]), y[order], weight[order])
     values = dict(zip(order.tolist(), model.loo_predictions_, strict=True))
     assert_same(model.loo_predictions_, np.array([values[i] for i in order.tolist()]))
-    # To leave out a row without weight changes nothing.
+    # Leaving out a row without weight changes nothing.
     assert values[4] == pytest.approx(model.predict(kind(X[4:5]))[0], rel=1e-12)
 
 
-def test_scatter_of_repeated_targets_is_part_of_the_error():
+def test_score_includes_scatter_of_repeated_targets():
     X, y, _ = problem(n=12)
     X2, y2 = np.vstack([X, X]), np.concatenate([y + 0.5, y - 0.5])
     apart, together = NTKKernel(alpha=ALPHAS).fit(X2, y2), NTKKernel(alpha=ALPHAS / 2)
@@ -148,10 +148,10 @@ def test_scatter_of_repeated_targets_is_part_of_the_error():
     assert_close(apart.loo_scores_, together.loo_scores_ - 0.25, rtol=1e-9)
 
 
-# ------------------------------------------------------------------ what is chosen
+# -------------------------------------------------------------------- choice of alpha
 
 
-def test_default_is_a_grid_of_six():
+def test_default_alpha_is_a_grid_of_six():
     X, y, weight = problem(n=60)
     default = NTKKernel().fit(X, y)
     grid = NTKKernel(alpha=np.array(GRID)).fit(X, y)
@@ -159,12 +159,12 @@ def test_default_is_a_grid_of_six():
     assert_same(default.loo_scores_, grid.loo_scores_)
     assert default.alpha_ == grid.alpha_
     assert_same(default.predict(X), grid.predict(X))
-    # With weights, in the unit of a typical one.
+    # With weights, alphas are multiplied by the typical weight.
     weighted = NTKKernel().fit(X, y, weight)
     assert weighted.alpha_ / typical_weight(weight) in GRID
 
 
-def test_typical_weight_is_a_weight_of_half_of_all():
+def test_typical_weight_reaches_half_of_the_total():
     assert typical_weight(np.array([1.0])) == 1
     assert typical_weight(np.array([3.0, 1.0, 1.0])) == 3
     assert typical_weight(np.array([1.0, 1.0, 2.0])) == 1
@@ -173,7 +173,7 @@ def test_typical_weight_is_a_weight_of_half_of_all():
 
 
 class Scripted:
-    """Leave-one-out errors of one sample, a number for each alpha."""
+    """System with given leave-one-out errors of one sample, one for each alpha."""
 
     targets, weight = np.zeros((1, 1)), np.ones(1)
 
@@ -198,7 +198,7 @@ class Scripted:
     ],
 )
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
-def test_ties_and_what_is_no_number_never_win(errors, chosen, order):
+def test_largest_alpha_wins_ties_and_nan_never_wins(errors, chosen, order):
     alphas = [0.1, 1.0, 10.0]
     choice = choose_alpha(
         Scripted(dict(zip(alphas, errors, strict=True))),
@@ -210,7 +210,7 @@ def test_ties_and_what_is_no_number_never_win(errors, chosen, order):
     assert choice.dual == alphas[chosen]
 
 
-def test_error_where_no_score_is_a_number():
+def test_error_if_all_scores_are_nan():
     with pytest.raises(ValueError, match=r"Scale the columns of X"):
         choose_alpha(
             Scripted({1.0: np.nan, 2.0: np.nan}),
@@ -220,7 +220,7 @@ def test_error_where_no_score_is_a_number():
         )
 
 
-def test_constant_targets_and_a_single_row():
+def test_constant_targets_and_single_row_predict_the_mean():
     X, y, _ = problem()
     model = NTKKernel().fit(X, np.full(15, 3.0))
     assert model.alpha_ == max(GRID)
@@ -229,14 +229,14 @@ def test_constant_targets_and_a_single_row():
     assert_close(single.predict(X), np.full(15, y[3]), rtol=1e-14)
 
 
-def test_a_time_takes_no_ridge_unless_one_is_given():
+def test_time_uses_no_ridge_by_default():
     X, y, _ = problem(n=40)
     by_time = NTKKernel(time=5.0).fit(X, y)
     assert by_time.alpha_ == 0
     assert not hasattr(by_time, "loo_scores_")
     expected = NTKKernel(time=5.0, alpha=0.0).fit(X, y).predict(X)
     assert_same(by_time.predict(X), expected)
-    # Without a time in `fit`, stages have the ridge that was chosen.
+    # Without a time in `fit`, staged predictions have the chosen ridge.
     model = NTKKernel().fit(X, y)
     *_, end = model.staged_predict(X, [1.0, np.inf])
     assert_close(end, model.predict(X), rtol=1e-6)

@@ -21,7 +21,7 @@ from sklearn.utils.estimator_checks import (
 
 from sklearn_jlntk import NTKKernel, NystroemNTKKernel
 from sklearn_jlntk._backend.array_api import to_host
-from sklearn_jlntk.kernel_regression import _rows_by_centers as centred_kernel
+from sklearn_jlntk.kernel_regression import _rows_by_centers
 from sklearn_jlntk.kernel_regression._conjugate_gradients import independent_centers
 from sklearn_jlntk.kernels import NTK, ntk_kernel
 
@@ -45,13 +45,13 @@ def problem(n=300, d=5, n_outputs=None, seed=0):
     return X, y[:, 0] if n_outputs is None else y, weight, X_test
 
 
-# ---------------------------------------------------------------- what it computes
+# ---------------------------------------------------------------- solution, centers
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("n_outputs", [None, 1, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_all_rows_as_centres_give_exact_kernel_regression(alpha, n_outputs, weighted):
+def test_all_rows_as_centers_give_exact_kernel_regression(alpha, n_outputs, weighted):
     X, y, weight, X_test = problem(n_outputs=n_outputs)
     weight = weight if weighted else None
     model = NystroemNTKKernel(alpha=alpha, tol=1e-12, random_state=0).fit(X, y, weight)
@@ -69,7 +69,7 @@ def test_all_rows_as_centres_give_exact_kernel_regression(alpha, n_outputs, weig
     ],
     ids=str,
 )
-def test_every_kernel_of_the_exact_regression_is_here(options):
+def test_every_kernel_matches_exact_regression(options):
     X, y, _, X_test = problem(n=100)
     model = NystroemNTKKernel(tol=1e-12, random_state=0, **options).fit(X, y)
     expected = NTKKernel(alpha=1.0, random_state=0, **options).fit(X, y)
@@ -77,7 +77,7 @@ def test_every_kernel_of_the_exact_regression_is_here(options):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_it_is_ridge_regression_on_nystroem_features(weighted):
+def test_matches_ridge_on_nystroem_features(weighted):
     X, y, weight, X_test = problem(n=1000, d=3)
     weight = weight if weighted else None
     model = NystroemNTKKernel(
@@ -111,7 +111,7 @@ def test_weight_of_two_is_a_repeated_row():
     assert_close(weighted.predict(X_test), repeated.predict(X_test))
 
 
-def test_repeated_and_dependent_centres_are_left_out():
+def test_repeated_and_dependent_centers_are_left_out():
     X, y, _, X_test = problem(n=50)
     doubled, targets = np.vstack([X, X, 2 * X]), np.concatenate([y, y, 2 * y])
     options = {"normalize": None, "tol": 1e-12, "random_state": 0}
@@ -121,7 +121,7 @@ def test_repeated_and_dependent_centres_are_left_out():
     assert_close(model.predict(X_test), expected.predict(X_test), rtol=1e-6, atol=1e-8)
 
 
-def test_linear_kernel_has_as_many_centres_as_dimensions():
+def test_linear_kernel_has_as_many_centers_as_dimensions():
     X, y, _, X_test = problem()
     model = NystroemNTKKernel(depth=0, tol=1e-12, random_state=0).fit(X, y)
     assert model.n_centers_ == X.shape[1] + 1
@@ -145,7 +145,7 @@ def test_zero_targets_predict_zero():
     assert model.residual_ == 0
 
 
-def test_rows_without_weight_are_no_centers():
+def test_rows_without_weight_are_never_centers():
     X, y, _, _ = problem(n=30)
     weight = np.repeat([0.0, 1.0], 15)
     model = NystroemNTKKernel(random_state=0).fit(X, y, weight)
@@ -158,7 +158,7 @@ def test_rows_without_weight_are_no_centers():
 
 @pytest.mark.parametrize("alpha", [1e-6, 1e-2, 1e2])
 @pytest.mark.parametrize("tails", ["gaussian", "heavy"])
-def test_few_iterations_whatever_the_ridge_and_the_rows(alpha, tails):
+def test_few_iterations_for_any_ridge_and_rows(alpha, tails):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(5000, 8))
     if tails == "heavy":
@@ -166,12 +166,12 @@ def test_few_iterations_whatever_the_ridge_and_the_rows(alpha, tails):
     y = np.sin(X[:, 0])
     model = NystroemNTKKernel(n_centers=200, alpha=alpha, random_state=0).fit(X, y)
     # The condition number is at most ((1 + 1/2) / (1 - 1/2))^2 = 9 for Gaussian signs,
-    # so that the error halves with each iteration; a third more is left to luck.
+    # so that the error halves with each iteration; the bound allows a third more.
     assert model.n_iter_ <= 1.33 * np.log2(2 / model.tol)
     assert model.residual_ <= 2 * model.tol
 
 
-def test_too_few_iterations_warn_and_say_so():
+def test_too_few_iterations_warn():
     X, y, _, _ = problem()
     model = NystroemNTKKernel(n_centers=30, max_iter=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match="Stopped after max_iter=2 iterations"):
@@ -187,15 +187,15 @@ def test_model_does_not_depend_on_the_blocks(monkeypatch):
     X, y, weight, X_test = problem(n=900)
     model = NystroemNTKKernel(n_centers=50, tol=1e-12, random_state=0)
     whole = clone(model).fit(X, y, weight)
-    monkeypatch.setattr(centred_kernel, "_ROWS", 101)
-    monkeypatch.setattr(centred_kernel, "_CACHE_PANEL", 17)
-    monkeypatch.setattr(centred_kernel, "_SKETCHED_CENTERS", 9)
+    monkeypatch.setattr(_rows_by_centers, "_ROWS", 101)
+    monkeypatch.setattr(_rows_by_centers, "_CACHE_PANEL", 17)
+    monkeypatch.setattr(_rows_by_centers, "_SKETCHED_CENTERS", 9)
     in_blocks = clone(model).fit(X, y, weight)
     assert_close(in_blocks.predict(X_test), whole.predict(X_test), rtol=1e-9)
     assert_same(in_blocks.centers_, whole.centers_)
 
 
-def test_memory_is_a_few_numbers_for_each_row():
+def test_memory_is_a_few_numbers_per_row():
     n, n_centers = 100_000, 30
     X, y, _, _ = problem(n=n, d=3)
     model = NystroemNTKKernel(n_centers=n_centers, tol=0.1, random_state=0)
@@ -204,11 +204,12 @@ def test_memory_is_a_few_numbers_for_each_row():
     model.fit(X, y).predict(X)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # Twenty numbers for each row beside X and y; the kernel with the centers is thirty.
+    # Twenty numbers for each row in addition to X and y; storing the kernel with the
+    # centers would take thirty.
     assert peak < 20 * 8 * n
 
 
-def test_rows_may_lie_in_a_file(tmp_path):
+def test_memory_map_gives_the_same_model(tmp_path):
     X, y, _, X_test = problem(n=3000)
     np.save(tmp_path / "X.npy", X)
     on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
@@ -240,7 +241,7 @@ def test_predictions_are_those_of_numpy(estimator, xp, dtype):
 
 def test_float32_is_near_float64():
     X, y, _, X_test = problem(n=4000)
-    # To the digits of float32, so that the rows are the same ones and so the centers.
+    # Rounded to float32, so that rows, and with them centers, are the same in both.
     X, X_test = (a.astype("f").astype("d") for a in (X, X_test))
     model = NystroemNTKKernel(n_centers=300, alpha=0.1, random_state=0)
     double = clone(model).fit(X, y).predict(X_test)
