@@ -5,10 +5,17 @@
 // has not yet written, or has written over, differs between the two orders. A thread that
 // misses a meeting, or waits at another one, makes the launch fail.
 
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <ucontext.h>
 #include <vector>
+
+// Without these, a float would go through the function of double.
+using std::asin;
+using std::atan2;
+using std::fabs;
+using std::sqrt;
 
 #define __device__
 #define __global__

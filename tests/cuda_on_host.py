@@ -9,9 +9,14 @@ import ctypes
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+import sklearn_jlntk._backend.cuda.dispatch as cuda
+from sklearn_jlntk._backend.cuda import _kernels
+from sklearn_jlntk.network import _pass_arrays
 
 SHIM = Path(__file__).with_suffix(".hpp")
 COMPILER = shutil.which("g++") or shutil.which("clang++")
@@ -34,7 +39,9 @@ class HostModule:
 
     def __init__(self, kernels, folder, *, backward=False):
         self.backward = backward
-        name = "-".join(map(str, (kernels.source, kernels.itemsize, kernels.length)))
+        constants = (value for _, value in kernels.constants)
+        parts = (kernels.source, kernels.itemsize, kernels.length, *constants)
+        name = "-".join(map(str, parts))
         library = folder / f"{name}.so"
         if not library.exists():
             source = library.with_suffix(".cpp")
@@ -78,3 +85,17 @@ def _entries(text):
             f"[=] {{ {name}({names}); }}); }}\n"
         )
     return "".join(entries)
+
+
+def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
+    """Run the kernels' sources on the CPU, for NumPy arrays."""
+    monkeypatch.setattr(
+        _kernels,
+        "_compiled",
+        cache(lambda kernels: HostModule(kernels, folder, backward=backward)),
+    )
+    monkeypatch.setattr(cuda, "is_cupy_array", lambda x: isinstance(x, np.ndarray))
+    monkeypatch.setattr(_pass_arrays, "is_numpy_array", lambda x: False)
+    monkeypatch.setattr(
+        "sklearn_jlntk._backend.jit.dispatch._is_enabled", lambda: False
+    )

@@ -133,6 +133,8 @@ def assemble(kernel, x, y=None):
         If the dtype cannot hold the kernel of these columns.
     """
     check_range(kernel, x, y)
+    if _has_card_pass(kernel, x) and (y is None or len(y)):
+        return _whole_tile(kernel, x, y)
     xp = array_namespace(x.norms)
     shape = (len(x), len(x if y is None else y))
 
@@ -217,16 +219,37 @@ def _in_tiles(compute, x):
 
 def _tiles(kernel, x, y, n_numbers):
     """Slices of rows and columns with their tile; without `y`, the upper tiles alone."""
-    xp, side = array_namespace(x.norms), math.isqrt(n_numbers)
+    side = math.isqrt(n_numbers)
     others = x if y is None else y
     n_pairs = len(x) * len(others)
     for rows in batches(len(x), side):
         for columns in batches(len(others), side):
             if y is None and columns.start < rows.start:
                 continue
-            tile = kernel.tile(x[rows], others[columns], n_pairs)
             if y is None and rows == columns:
-                upper = xp.triu(tile, k=1)
-                eye = xp.eye(tile.shape[0], dtype=tile.dtype, device=device(tile))
-                tile = upper + upper.T + eye * kernel.diagonal(x[rows])
-            yield rows, columns, tile
+                yield rows, columns, _symmetric_tile(kernel, x[rows], n_pairs)
+            else:
+                yield rows, columns, kernel.tile(x[rows], others[columns], n_pairs)
+
+
+def _symmetric_tile(kernel, x, n_pairs):
+    """Kernel of some columns with themselves."""
+    if _has_card_pass(kernel, x):
+        return kernel.tile_on_card(x)
+    tile = kernel.tile(x, x, n_pairs)
+    xp = array_namespace(tile)
+    upper = xp.triu(tile, k=1)
+    eye = xp.eye(tile.shape[0], dtype=tile.dtype, device=device(tile))
+    return upper + upper.T + eye * kernel.diagonal(x)
+
+
+def _has_card_pass(kernel, x):
+    """Whether the kernel has a pass on a card for these columns."""
+    return hasattr(kernel, "has_card_pass") and kernel.has_card_pass(x)
+
+
+def _whole_tile(kernel, x, y):
+    """Matrix made where its products are: no tile takes memory beside it."""
+    if y is None:
+        return kernel.tile_on_card(x)
+    return kernel.tile(x, y, len(x) * len(y))

@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn_jlntk._backend.array_api import array_namespace, from_host, to_host
 from sklearn_jlntk._backend.slices import batches
 
-__all__ = ["dense", "near_pairs"]
+__all__ = ["dense", "near_limit", "near_pairs"]
 
 # Limit on s = 1 - |cos|, by the bytes of a float, below which s is computed from a
 # difference. Above it, the error of the cosine is a few roundings eps and that of the
@@ -29,6 +29,11 @@ _GATHERED = 2**19
 # Pairs are gathered one by one where there are few of them for each column, or where so few
 # numbers are gathered that setting up a block takes longer.
 _FEW_PAIRS, _FEW_NUMBERS = 4, 2**17
+
+
+def near_limit(rho):
+    """Limit on 1 - abs(rho) of nearly parallel and opposite pairs, for a dtype."""
+    return _NEAR[array_namespace(rho).finfo(rho.dtype).bits // 8]
 
 
 def near_pairs(rho, U, V):  # (n_x, n_y), (l, n_x), (l, n_y)
@@ -51,7 +56,7 @@ def near_pairs(rho, U, V):  # (n_x, n_y), (l, n_x), (l, n_y)
         1 - cos and 1 + cos.
     """
     xp = array_namespace(rho)
-    limit = _NEAR[xp.finfo(rho.dtype).bits // 8]
+    limit = near_limit(rho)
     near = xp.abs(rho) > 1 - limit
     if not bool(xp.any(near)):
         return None, None, None

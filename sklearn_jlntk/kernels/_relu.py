@@ -13,9 +13,10 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
+from sklearn_jlntk._backend import cuda
 from sklearn_jlntk._backend.array_api import array_namespace
 from sklearn_jlntk._backend.jit import has_relu_layers, relu_layers
-from sklearn_jlntk.kernels._near_pairs import dense, near_pairs
+from sklearn_jlntk.kernels._near_pairs import dense, near_limit, near_pairs
 
 __all__ = ["ReluKernel", "cosine_and_angle", "one_minus_and_plus_cosine"]
 
@@ -74,6 +75,8 @@ class ReluKernel:
 
     def tile(self, x, y, n_pairs):  # -> (n_x, n_y)
         """Kernel of all pairs of two `Columns`, a tile of a matrix of `n_pairs`."""
+        if self.has_card_pass(x):
+            return cuda.relu_pairs(self._side(x), self._side(y), **self._options(x))
         # For a single arc sine NumPy is as fast.
         if not self._is_arc_sine() and has_relu_layers(x.norms, n_pairs):
             return self._compiled_tile(x, y)
@@ -81,6 +84,15 @@ class ReluKernel:
         tile *= self.scales(x)[:, None]
         tile *= self.scales(y)[None, :]
         return tile
+
+    def has_card_pass(self, x):
+        """Whether the kernel of these `Columns` is one pass over products on a card."""
+        return cuda.has_relu_pairs(x.directions)
+
+    def tile_on_card(self, x):  # -> (n, n)
+        """Kernel of a set of `Columns` with itself where there is such a pass."""
+        options = self._options(x)
+        return cuda.relu_pairs_of_one_set(self._side(x), self.diagonal(x), **options)
 
     def diagonal(self, x):  # -> (n,)
         """Kernel of each column with itself."""
@@ -131,6 +143,24 @@ class ReluKernel:
     def _is_arc_sine(self):
         """Whether the kernel of unit columns is a product with one angle."""
         return self.kind == "first" and self.depth == 1 and self.bias == 0
+
+    def _options(self, x):
+        """Options of the pass on a card."""
+        return {
+            "kind": "arc-sine" if self._is_arc_sine() else self.kind,
+            "depth": self.depth,
+            "has_bias": self.bias > 0,
+            "near": near_limit(x.norms),
+        }
+
+    def _side(self, x):
+        """Columns as the pass on a card takes them."""
+        xp = array_namespace(x.norms)
+        layers = x.norms  # not read without a bias
+        if self.bias:
+            turns = [(a, xp.atan2(b, a) / 2) for a, b in self.rays(x)]
+            layers = xp.stack([xp.stack([a, xp.sin(t), xp.cos(t)]) for a, t in turns])
+        return cuda.Side(x.directions, self.scales(x), layers)
 
     def _compiled_tile(self, x, y):
         """`tile` on NumPy arrays, in one compiled pass over the pairs."""

@@ -1,32 +1,21 @@
 """The CUDA kernels agree with the operators, on a GPU and on the CPU.
 
-Without a GPU their sources run on the CPU, thread by thread, through the same wrappers, and
-NVIDIA's compiler, where it is installed, compiles them.
+Without a GPU their sources run on the CPU, thread by thread, through the same wrappers.
 """
-
-import ctypes
-import importlib.util
-import re
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same
-from cuda_on_host import COMPILER, HostModule
+from cuda_on_host import COMPILER, pretend_numpy_is_on_a_card
 
 import sklearn_jlntk._backend.cuda.dispatch as cuda
 from sklearn_jlntk._backend.array_api import from_host, to_host
-from sklearn_jlntk._backend.cuda import _kernels
 from sklearn_jlntk._backend.cuda._kernels import Kernels, n_parts
 from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
 from sklearn_jlntk.network._pass_abc_cuda import AbcCudaPass
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 LENGTHS = [64, 128, 256, 512, 1024, 2048, 4096]
-
-# Options that CuPy adds to those of a module.
-CUPY_OPTIONS = ["-ftz=true", "--device-as-default-execution-space"]
 
 # Effective width, neurons, samples: blocks that are not full, columns that are embedded,
 # samples that fill no warp, samples with a warp of their own and with several.
@@ -41,43 +30,6 @@ SHAPES = [
     (1500, 2100, 2),
     (4096, 5000, 2),
 ]
-
-
-@pytest.fixture(scope="module")
-def libraries(tmp_path_factory):
-    """Folder of the compiled sources."""
-    return tmp_path_factory.mktemp("cuda")
-
-
-@pytest.fixture(
-    params=["forward", "backward", pytest.param("card", marks=pytest.mark.gpu)]
-)
-def card(request, monkeypatch, libraries):
-    """Function that moves NumPy arrays to the device on which the kernels run."""
-    if request.param == "card":
-        cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
-        if not cupy.cuda.is_available():
-            pytest.skip("no CUDA device")
-        return cupy.asarray
-    if COMPILER is None:
-        pytest.skip("no C++ compiler")
-    backward = request.param == "backward"
-    pretend_numpy_is_on_a_card(monkeypatch, libraries, backward=backward)
-    return np.asarray
-
-
-def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
-    """Run the kernels' sources on the CPU, for NumPy arrays."""
-    monkeypatch.setattr(
-        _kernels,
-        "_compiled",
-        cache(lambda kernels: HostModule(kernels, folder, backward=backward)),
-    )
-    monkeypatch.setattr(cuda, "is_cupy_array", lambda x: isinstance(x, np.ndarray))
-    monkeypatch.setattr(_pass_arrays, "is_numpy_array", lambda x: False)
-    monkeypatch.setattr(
-        "sklearn_jlntk._backend.jit.dispatch._is_enabled", lambda: False
-    )
 
 
 def draw(k, m, n, *, dtype=np.float64, n_outputs=1, like=np.asarray):
@@ -259,64 +211,3 @@ def test_kernels_do_not_apply_to_other_arrays():
     assert not cuda.has_relu_pass(hidden, A.T.block_signs, 128)
     assert not cuda.has_row_sketch(hidden, A.T.block_signs)
     assert not cuda.has_gate_pass(hidden, hidden[:, :1])
-
-
-@cache
-def nvrtc():
-    """NVIDIA's run-time compiler from its Python packages; None where not installed."""
-    folders = []
-    for name in ("nvidia.cuda_nvrtc", "nvidia.cu13"):
-        try:
-            package = importlib.util.find_spec(name)
-        except ModuleNotFoundError:
-            return None
-        folders += [] if package is None else package.submodule_search_locations
-    for folder in map(Path, folders):
-        for library in sorted(folder.glob("lib/libnvrtc.so.*")):
-            # It looks for its other half by name alone, and finds a loaded library.
-            for builtins in folder.glob("lib/libnvrtc-builtins.so.*"):
-                ctypes.CDLL(str(builtins), mode=ctypes.RTLD_GLOBAL)
-            return ctypes.CDLL(str(library))
-    return None
-
-
-def compile_by_nvrtc(kernels, architecture):
-    """Return code and log of NVRTC, with the registers that the assembler counts."""
-    library, program = nvrtc(), ctypes.c_void_p()
-    options = [*kernels.options, *CUPY_OPTIONS, f"--gpu-architecture={architecture}"]
-    options += ["--ptxas-options=-v"]
-    library.nvrtcCreateProgram(
-        ctypes.byref(program), kernels.text().encode(), b"kernels.cu", 0, None, None
-    )
-    encoded = (ctypes.c_char_p * len(options))(*(o.encode() for o in options))
-    code = library.nvrtcCompileProgram(program, len(options), encoded)
-    size = ctypes.c_size_t()
-    library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
-    log = ctypes.create_string_buffer(size.value)
-    library.nvrtcGetProgramLog(program, log)
-    library.nvrtcDestroyProgram(ctypes.byref(program))
-    return code, log.value.decode()
-
-
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize(
-    "kernels",
-    [Kernels.of_blocks(size, length) for size in (4, 8) for length in LENGTHS]
-    + [Kernels.of_gates(size) for size in (4, 8)],
-    ids=str,
-)
-def test_sources_compile_for_gpus(kernels, architecture):
-    if nvrtc() is None:
-        pytest.skip("NVRTC is not installed: pip install nvidia-cuda-nvrtc")
-    code, log = compile_by_nvrtc(kernels, architecture)
-    assert code == 0, log
-    assert "warning" not in log
-    # The numbers of a block stay in registers: at most an index or two is spilled.
-    spilled = [int(n) for n in re.findall(r"(\d+) bytes spill stores", log)]
-    assert spilled
-    assert max(spilled) <= 16
-    # A thread block of each kernel fits the 65536 registers of a multiprocessor.
-    registers = [int(n) for n in re.findall(r"Used (\d+) registers", log)]
-    threads = kernels.threads if kernels.length else cuda._THREADS
-    assert len(registers) == (3 if kernels.length else 2)
-    assert max(registers) * threads <= 2**16

@@ -16,6 +16,10 @@ _HELD = {4: 32, 8: 16}
 # Fewest threads that share a block of coordinates, so that their reads are whole sectors of
 # memory, and fewest threads of a thread block.
 _FEWEST_LANES, _FEWEST_THREADS = 8, 128
+# Kinds of kernels between pairs, in the order of the numbers in relu_pairs.cu.
+_KINDS = ("arc-sine", "first", "all", "nngp")
+# Threads of a thread block where these are more.
+_THREADS = {"relu_pairs.cu": 256}
 # Thread blocks that fill any GPU; work is not cut into more parts than needed for these.
 _ENOUGH_THREAD_BLOCKS = 2**11
 
@@ -54,12 +58,15 @@ class Kernels:
         Bytes of a number, 4 or 8.
     length, held : int, default=0
         Coordinates of a block, and those that a thread holds.
+    constants : tuple of (str, int), default=()
+        Further constants of the source, by name.
     """
 
     source: str
     itemsize: int
     length: int = 0
     held: int = 0
+    constants: tuple = ()
 
     @classmethod
     def of_gates(cls, itemsize):
@@ -72,15 +79,21 @@ class Kernels:
         held = min(_HELD[itemsize], length // _FEWEST_LANES)
         return cls("block_hadamard.cu", itemsize, length, held)
 
+    @classmethod
+    def of_pairs(cls, itemsize, kind, *, has_bias):
+        """Kernels of relu_pairs.cu for a kind of kernel."""
+        constants = (("KIND", _KINDS.index(kind)), ("BIAS", int(has_bias)))
+        return cls("relu_pairs.cu", itemsize, constants=constants)
+
     @property
     def lanes(self):
         """Threads that share a sample."""
-        return self.length // self.held
+        return self.length // self.held if self.length else 1
 
     @property
     def threads(self):
         """Threads of a block."""
-        return max(self.lanes, _FEWEST_THREADS)
+        return max(self.lanes, _THREADS.get(self.source, _FEWEST_THREADS))
 
     @property
     def warps_a_sample(self):
@@ -98,6 +111,7 @@ class Kernels:
         options = ["-std=c++17", f"-DNUMBER={number}"]
         if self.length:
             options += [f"-DLENGTH={self.length}", f"-DHELD={self.held}"]
+        options += [f"-D{name}={value}" for name, value in self.constants]
         return tuple(options)
 
     def packed(self, signs, n_blocks):

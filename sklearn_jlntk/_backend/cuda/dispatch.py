@@ -17,6 +17,7 @@ __all__ = [
     "has_gate_pass",
     "has_relu_pass",
     "has_row_sketch",
+    "is_compilable",
     "open_gates",
     "relu_pass",
     "sketch_rows",
@@ -42,10 +43,10 @@ def has_row_sketch(X, block_signs):
 
 def has_gate_pass(values, signs):
     """Whether `gate_pass` applies to these pre-activations, for one output alone."""
-    return _is_compilable(values) and signs.shape[1] == 1
+    return is_compilable(values) and signs.shape[1] == 1
 
 
-def _is_compilable(numbers):
+def is_compilable(numbers):
     """Whether this is a CuPy array that is not empty, of a dtype compiled for."""
     return (
         is_cupy_array(numbers)
@@ -58,7 +59,7 @@ def _is_compilable(numbers):
 def _has_transform(numbers, block_signs):
     """Whether blocks of this length have kernels for these numbers."""
     shortest, longest = _BLOCK_LENGTHS
-    return _is_compilable(numbers) and shortest <= block_signs.shape[1] <= longest
+    return is_compilable(numbers) and shortest <= block_signs.shape[1] <= longest
 
 
 # Functions.
