@@ -37,8 +37,10 @@ NAMES = {
     "sklearn_jlntk.operators": {"make_sketch"},
     "sklearn_jlntk.out_of_core": {"RowChunks"},
     "sklearn_jlntk.plotting": {
+        "InfluentialRowsDisplay",
         "KernelDriftDisplay",
         "NTKSpectrumDisplay",
+        "PredictionIntervalDisplay",
         "TrainingCurveDisplay",
         "WidthScalingDisplay",
     },
@@ -188,8 +190,12 @@ METHODS = {
     "dask.DaskJLFactorizedNTKClassifier": (
         "decision_function fit partial_fit predict score to_local"
     ),
-    "NTKKernel": "fit predict score transform",
-    "NTKKernelClassifier": "decision_function fit predict predict_proba score",
+    "NTKKernel": (
+        "attribute fit predict predict_interval score staged_predict transform"
+    ),
+    "NTKKernelClassifier": (
+        "attribute decision_function fit predict predict_proba score"
+    ),
     "NystroemNTKKernel": "fit predict score",
     "FJLT": "fit get_feature_names_out inverse_transform transform",
 }

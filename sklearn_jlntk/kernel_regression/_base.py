@@ -165,6 +165,7 @@ class KernelEstimator(BaseEstimator):
     def _scale_targets(self, y, sample_weight, *, rescale=True):
         """Centred and scaled targets as columns, on the host in double precision."""
         moments = TargetMoments.of(y, sample_weight)
+        self._has_intercept_ = bool(self.fit_intercept)
         self.target_scaling_ = moments.scaling(
             center=self.fit_intercept, rescale=rescale
         )

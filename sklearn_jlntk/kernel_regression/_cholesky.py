@@ -56,8 +56,8 @@ class CholeskyFactor(NamedTuple):
         solution, _ = potrs(self.lower, scaled, lower=True, overwrite_b=True)
         return np.ascontiguousarray(self.scale[:, None] * solution)
 
-    def inverse_diagonal(self):  # -> (n,)
-        """Diagonal of the inverse matrix; the factor is overwritten."""
+    def inverse_diagonal(self, *, overwrite=False):  # -> (n,)
+        """Diagonal of the inverse matrix; may overwrite the factor."""
         (trtri,) = get_lapack_funcs(("trtri",), (self.lower,))
-        inverse, _ = trtri(self.lower, lower=True, overwrite_c=True)
+        inverse, _ = trtri(self.lower, lower=True, overwrite_c=overwrite)
         return self.scale**2 * np.einsum("ij,ij->j", inverse, inverse)

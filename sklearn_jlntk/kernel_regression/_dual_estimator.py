@@ -28,12 +28,13 @@ from sklearn_jlntk.kernel_regression._leave_one_out import (
     choose_alpha,
     typical_weight,
 )
+from sklearn_jlntk.kernel_regression._left_out import Attribution, Samples, leave_out
 from sklearn_jlntk.kernel_regression._ridge import RidgeSystem
 from sklearn_jlntk.kernels._matrix import assemble
 from sklearn_jlntk.ntk._eigenvalues import extreme_eigenvalue
 
 
-class DualEstimator(KernelEstimator):
+class DualEstimator(Attribution, KernelEstimator):
     """Base class of kernel regression and classification on all distinct rows."""
 
     _fitted_rows_name = "X_fit_"
@@ -56,6 +57,12 @@ class DualEstimator(KernelEstimator):
         self._weight_scale_ = typical_weight(rows.weight)
         self._weights_ = from_host(rows.weight / self._weight_scale_, like, widest)
         self._targets_ = from_host(rows.targets, like, widest)
+        self._samples_ = Samples.of(
+            rows,
+            targets,
+            None if sample_weight is None else to_host(sample_weight),
+            self._weight_scale_,
+        )
         self._draw_for(rows.X, output_shape)
         return rows
 
@@ -122,6 +129,19 @@ class DualEstimator(KernelEstimator):
         weight = host_or_cuda(self._weights_, device)
         dtypes = self._dtypes_that_hold(self._largest())
         return RidgeSystem(self._matrix, targets, weight, dtypes)
+
+    def _left_out_regressions(self):
+        """`LeftOutRegressions` of the fitted regression."""
+        with self._naming_memory():
+            alpha = self.alpha_ / self._weight_scale_
+            return leave_out(self._system(), alpha, intercept=self._has_intercept_)
+
+    def _check_has_targets(self, method):
+        """Raise where nothing is fitted."""
+        check_is_fitted(self, "dual_coef_")
+
+    def _check_leaves_out(self, method):
+        """Raise where leaving one out is not exact."""
 
     def _matrix(self, dtype=None):
         """Kernel matrix of the training rows."""

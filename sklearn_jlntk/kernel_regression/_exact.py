@@ -19,12 +19,19 @@ from sklearn_jlntk._validation import (
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
 from sklearn_jlntk.kernel_regression._features import KernelFeatures
+from sklearn_jlntk.kernel_regression._left_out import UncertainPredictions
 from sklearn_jlntk.kernel_regression._stages import StagedPredictions
 
 __all__ = ["NTKKernel"]
 
 
-class NTKKernel(KernelFeatures, RegressorMixin, StagedPredictions, DualEstimator):
+class NTKKernel(
+    KernelFeatures,
+    RegressorMixin,
+    StagedPredictions,
+    UncertainPredictions,
+    DualEstimator,
+):
     r"""Kernel regression with the neural tangent kernel of infinite width.
 
     The predictions of an infinitely wide network after full-batch gradient descent with
@@ -255,6 +262,7 @@ class NTKKernel(KernelFeatures, RegressorMixin, StagedPredictions, DualEstimator
 
     def _fit_targets(self, X, rows):
         """Dual coefficients for the scaled targets of distinct rows."""
+        self._time_ = self.time
         alphas = self._candidates()
         if self.time is not None and not isinstance(self.alpha, Real | str):
             raise ValueError(
@@ -296,27 +304,14 @@ class NTKKernel(KernelFeatures, RegressorMixin, StagedPredictions, DualEstimator
         with np.errstate(over="ignore"):
             return score, np.max(scale) ** 2
 
-    def predict(self, X):
-        """Predictions of the regression.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the namespace of those in `fit`, or rows on disk, which are read in
-            chunks.
-
-        Returns
-        -------
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the namespace and dtype of X; in double precision where
-            targets overflow in float32, or differ by less than its rounding.
-
-        Notes
-        -----
-        The kernel between X and the training rows is not stored.
-        """
-        self._check_has_targets("predict")
-        return self._outputs(X, "predict")
+    def _check_leaves_out(self, method):
+        """Raise where leaving one out is not exact, and say why."""
+        if self._time_ is not None:
+            raise ValueError(
+                f"This NTKKernel was fitted with time={self._time_}; {method} needs the "
+                "regressions that lack one row each, which are known exactly at the end "
+                "of training alone. Fit with time=None and an alpha, or 'loo'."
+            )
 
     def _check_has_targets(self, method):
         """Raise NotFittedError if `fit` had no targets."""

@@ -14,7 +14,15 @@ import numpy as np
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 
-__all__ = ["CLASS_GRID", "GRID", "Choice", "choose_alpha", "typical_weight"]
+__all__ = [
+    "CLASS_GRID",
+    "GRID",
+    "Choice",
+    "choose_alpha",
+    "means_of_others",
+    "typical_weight",
+    "with_column_of_ones",
+]
 
 # From almost no ridge to almost nothing but the mean, for kernels of about one on the
 # diagonal and weights of about one.
@@ -102,10 +110,8 @@ def _left_out(system, alphas, intercept):
     targets, weight = to_host(system.targets), to_host(system.weight)
     n_outputs = targets.shape[1]
     if intercept:
-        xp, z = array_namespace(system.targets), system.targets
-        with_ones = xp.concat([z, xp.ones_like(z[:, :1])], axis=1)
-        system = replace(system, targets=with_ones)
-        means = _means_of_others(targets, weight)
+        system = replace(system, targets=with_column_of_ones(system.targets))
+        means = means_of_others(targets, weight)
     for place, dual, errors in system.solve_left_out(alphas):
         errors = to_host(errors)
         if intercept:
@@ -113,7 +119,13 @@ def _left_out(system, alphas, intercept):
         yield place, dual[:, :n_outputs], targets - errors
 
 
-def _means_of_others(targets, weight):  # (n, p), (n,) -> (n, p)
+def with_column_of_ones(targets):  # (n, p) -> (n, p + 1)
+    """Targets and, after them, a target of one at every row."""
+    xp = array_namespace(targets)
+    return xp.concat([targets, xp.ones_like(targets[:, :1])], axis=1)
+
+
+def means_of_others(targets, weight):  # (n, p), (n,) -> (n, p)
     """Weighted mean of all samples except each one; zero for a single sample."""
     others = _sums_of_others(weight[:, None])
     sums = _sums_of_others(weight[:, None] * targets)

@@ -87,6 +87,10 @@ class RidgeSystem:
             for place in left:
                 yield place, *decomposition.left_out(alphas[place])
 
+    def factorise(self, alpha):
+        """`CholeskyFactor` of a NumPy matrix; None if it is ill-conditioned."""
+        return self._factor(self.kernel(self.dtypes[-1]), alpha)
+
     def _factorised(self, alphas):
         """`solve_left_out` by Cholesky; returns positions of ill-conditioned alphas."""
         K, left = self.kernel(self.dtypes[-1]), []
@@ -105,7 +109,7 @@ class RidgeSystem:
         if factor is None:
             return None
         dual = factor.solve(self.targets)
-        return dual, dual / factor.inverse_diagonal()[:, None]
+        return dual, dual / factor.inverse_diagonal(overwrite=True)[:, None]
 
     def _solve_directly(self, alpha, dtype):
         """Dual coefficients by one factorisation; None if it is ill-conditioned."""
@@ -182,13 +186,28 @@ class Decomposition:
 
     def left_out(self, alpha):
         """Dual coefficients and leave-one-out errors, both (n, p)."""
-        if not self._regularises(alpha):
-            alpha = max(self._rounding, self._smallest)
-        inverse = 1 / (self.eigenvalues + alpha)
+        inverse = self._inverse(alpha)
         solution = self.vectors @ (inverse[:, None] * self.targets)
         diagonal = (self.vectors**2) @ inverse
         errors = solution / (diagonal * self.root)[:, None]
         return self.root[:, None] * solution, errors
+
+    def solve(self, alpha, V):  # (n, p) -> (n, p)
+        r"""Product of :math:`(K + \alpha W^{-1})^{-1}` with columns."""
+        seen = self.vectors.T @ (self.root[:, None] * V)
+        return self.root[:, None] * (
+            self.vectors @ (self._filter(alpha, None)[:, None] * seen)
+        )
+
+    def inverse_diagonal(self, alpha):  # -> (n,)
+        """Diagonal of the matrix of `solve`, never zero."""
+        return self.root**2 * ((self.vectors**2) @ self._inverse(alpha))
+
+    def _inverse(self, alpha):
+        """Inverse eigenvalues; zero ones are replaced by their rounding error."""
+        if not self._regularises(alpha):
+            alpha = max(self._rounding, self._smallest)
+        return 1 / (self.eigenvalues + alpha)
 
     def _filter(self, alpha, time):
         """Ratio of coefficient to target along each eigenvector."""
