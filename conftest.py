@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_limits
 
 # Examples of what needs an extra that is not installed.
 collect_ignore = [] if find_spec("dask") else ["sklearn_jlntk/dask"]
+# Files of one name in two folders cannot both be searched for examples.
+collect_ignore_glob = ["tests/conftest.py", "tests/*/conftest.py"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,18 +1,27 @@
 """Fixtures shared by the tests: array namespaces, devices and floating dtypes."""
 
+import sys
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-NAMESPACES = [
-    "numpy",
-    "array_api_strict",
-    "unhashable_arrays",
-    "torch",
-    pytest.param("cupy", marks=pytest.mark.gpu),
-]
+HAS_CUPY = find_spec("cupy") is not None
+NAMESPACES = ["numpy", "array_api_strict", "unhashable_arrays", "torch"]
+if HAS_CUPY:
+    NAMESPACES.append(pytest.param("cupy", marks=pytest.mark.gpu))
 DTYPES = ["float32", "float64"]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out the tests of a card where no library could reach one."""
+    torch = sys.modules.get("torch")
+    if HAS_CUPY or (torch is not None and torch.cuda.is_available()):
+        return
+    on_card = [item for item in items if item.get_closest_marker("gpu")]
+    items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+    config.hook.pytest_deselected(items=on_card)
 
 
 @pytest.fixture(params=NAMESPACES)
