@@ -431,6 +431,21 @@ def test_steps_read_nothing_but_the_losses_together(
     assert n_visits[1] - n_visits[0] == 2  # sixteen losses each
 
 
+@pytest.mark.parametrize("alpha", [0.1, "loo"])
+def test_kernel_matrix_of_a_fit_stays_on_the_card(visits, alpha):
+    X, y = data(n=90)
+    model = NTKKernel(alpha=alpha, device="cuda").fit(X, y)
+    assert model.lambda_max_ > 0
+    assert max(np.prod(shape) for shape in visits) < 90**2
+
+
+def test_smallest_eigenvalue_is_computed_where_the_kernel_is(visits, monkeypatch):
+    X, y = data(n=90)
+    model = JLFactorizedNTKRegressor(**SMALL, device="cuda").fit(X, y)
+    monkeypatch.setattr("sklearn_jlntk.neural_network._base.to_host", pytest.fail)
+    assert model.lambda_0(X) > 0
+
+
 @pytest.mark.parametrize("tol", [3e-3, None])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_reading_losses_together_makes_no_difference(pretend_gpu, tol, early_stopping):

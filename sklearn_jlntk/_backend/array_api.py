@@ -5,11 +5,12 @@ the only module that names array libraries and handles their differences.
 """
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib import import_module
 
 import numpy as np
+import scipy.linalg
 from array_api_compat import (
     array_namespace,
     device,
@@ -28,6 +29,7 @@ __all__ = [
     "array_place",
     "available_device",
     "check_card",
+    "cholesky_factor",
     "device",
     "float_dtypes",
     "from_host",
@@ -43,6 +45,7 @@ __all__ = [
     "numbers_at_once",
     "out_of_memory_errors",
     "prototype",
+    "solve_lower",
     "to_floats",
     "to_host",
     "to_kept",
@@ -222,6 +225,46 @@ def _precision_of_products(x):
 
 def _is_on_cuda(tensor):
     return tensor.device.type == "cuda"
+
+
+def cholesky_factor(A):  # (n, n) -> (n, n)
+    """Lower Cholesky factor of a symmetric matrix of any library; None if there is none."""
+    xp = array_namespace(A)
+    checked = nullcontext()
+    if is_cupy_array(A):  # which otherwise returns what it has when it fails
+        checked = import_module("cupyx").errstate(linalg="raise")
+    try:
+        with checked:
+            factor = xp.linalg.cholesky(A)
+    except _linear_algebra_errors():
+        return None
+    # A NaN is an error in some libraries only.
+    return factor if float(xp.min(xp.linalg.diagonal(factor))) > 0 else None
+
+
+def _linear_algebra_errors():
+    """Exceptions of the libraries in use where a matrix has no factor."""
+    torch = sys.modules.get("torch")
+    errors = (np.linalg.LinAlgError,)
+    return errors if torch is None else (*errors, torch.linalg.LinAlgError)
+
+
+def solve_lower(L, B, *, transposed=False):  # (n, n), (n, p) -> (n, p)
+    """Solution of L X = B, or of L^T X = B, for a lower triangular matrix of any library.
+
+    Without a function for it a library solves as for any matrix.
+    """
+    if is_torch_array(L):
+        solve = sys.modules["torch"].linalg.solve_triangular
+        return solve(L.mT if transposed else L, B, upper=transposed)
+    if is_cupy_array(L) or is_numpy_array(L):
+        module = scipy.linalg
+        if is_cupy_array(L):
+            module = import_module("cupyx.scipy.linalg")
+        return module.solve_triangular(
+            L, B, trans=int(transposed), lower=True, check_finite=False
+        )
+    return array_namespace(L).linalg.solve(L.T if transposed else L, B)
 
 
 # Bytes of a GPU's memory for each number worked on at a time: a dozen arrays of these

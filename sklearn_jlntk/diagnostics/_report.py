@@ -316,9 +316,7 @@ class NTKReport:
             lambda_0_bc=lambda_0_bc,
             start=drift.measure(initial_weights),
             end=drift.measure(weights),
-            rank=int(
-                np.linalg.matrix_rank(to_host(drift.kernel(weights)), hermitian=True)
-            ),
+            rank=_rank(drift.kernel(weights)),
             complexity=theory.generalization_bound(drift.limit_kernel, targets),
             initial_residual=norms[0],
             loss_ratio=_loss_ratio(losses, norms, eps),
@@ -357,21 +355,33 @@ def _kernel_share(H, residuals, learning_rate, alpha, n_steps):
     With :math:`H = Q \Lambda Q^T`, T steps at the rate :math:`\eta` learn :math:`Q
     \Lambda (1 - (1 - \eta (\Lambda + \alpha))^T) / (\Lambda + \alpha) Q^T r_0`.
     """
+    xp = array_namespace(H)
     start, end = (
-        to_host(r).astype(np.float64).reshape(r.shape[0], -1) for r in residuals
+        xp.astype(xp.reshape(r, (r.shape[0], -1)), xp.float64) for r in residuals
     )
     learned = start - end
-    size = np.sum(learned**2)
+    size = float(xp.sum(learned**2))
     if size == 0:
         return float("nan")
-    eigenvalues, Q = np.linalg.eigh(to_host(H).astype(np.float64))
-    rate = np.maximum(eigenvalues, 0.0) + alpha
+    eigenvalues, Q = xp.linalg.eigh(xp.astype(H, xp.float64, copy=False))
+    rate = xp.clip(eigenvalues, min=0.0) + alpha
     progress = 1 - (1 - learning_rate * rate) ** n_steps
-    gain = np.divide(
-        eigenvalues * progress, rate, out=np.zeros_like(rate), where=rate > 0
+    positive = rate > 0
+    gain = xp.where(
+        positive,
+        eigenvalues * progress / xp.where(positive, rate, xp.ones_like(rate)),
+        xp.zeros_like(rate),
     )
     expected = Q @ (gain[:, None] * (Q.T @ start))
-    return float(1 - np.sum((learned - expected) ** 2) / size)
+    return float(1 - float(xp.sum((learned - expected) ** 2)) / size)
+
+
+def _rank(H):
+    """Number of eigenvalues of a symmetric matrix above rounding, as NumPy counts them."""
+    xp = array_namespace(H)
+    sizes = xp.abs(xp.linalg.eigvalsh(H))
+    limit = xp.max(sizes) * H.shape[0] * float(xp.finfo(H.dtype).eps)
+    return int(xp.count_nonzero(sizes > limit))
 
 
 def _loss_ratio(losses, residual_norms, eps):

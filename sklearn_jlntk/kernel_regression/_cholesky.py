@@ -5,7 +5,17 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-__all__ = ["CholeskyFactor"]
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    cholesky_factor,
+    device,
+    solve_lower,
+)
+
+__all__ = ["ArrayFactor", "CholeskyFactor"]
+
+# Share of right sides that a solution may leave before another method is tried.
+_LEFT = 0.1
 
 
 class CholeskyFactor(NamedTuple):
@@ -61,3 +71,62 @@ class CholeskyFactor(NamedTuple):
         (trtri,) = get_lapack_funcs(("trtri",), (self.lower,))
         inverse, _ = trtri(self.lower, lower=True, overwrite_c=overwrite)
         return self.scale**2 * np.einsum("ij,ij->j", inverse, inverse)
+
+
+class ArrayFactor(NamedTuple):
+    """The same in any array library, where no condition number is estimated.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, n)
+        S A S, with ones on its diagonal.
+    lower : array of shape (n, n)
+        L of L L^T = S A S.
+    scale : array of shape (n,)
+        Diagonal of S.
+    """
+
+    matrix: object
+    lower: object
+    scale: object
+
+    @classmethod
+    def of(cls, K, ridge, *, least_share):
+        """Factor of K + diag(ridge); None where rounding might rule what it solves.
+
+        K (n, n) is overwritten. With ones on the diagonal, eigenvalues are between the
+        least share that the ridge has in it and n: `least_share` is the smallest that is
+        let through.
+        """
+        xp, n = array_namespace(K), K.shape[0]
+        diagonal = xp.reshape(K, (-1,), copy=False)[:: n + 1]
+        total = diagonal + ridge
+        share = float(xp.min(xp.where(total > 0, ridge / total, total)))
+        if not share > least_share:
+            return None
+        scale = 1 / xp.sqrt(total)
+        K *= scale[:, None]
+        K *= scale[None, :]
+        diagonal[...] = 1.0
+        lower = cholesky_factor(K)
+        return None if lower is None else cls(K, lower, scale)
+
+    def solve(self, z):  # (n, p) -> (n, p)
+        """Solution for right sides in columns."""
+        xp = array_namespace(z)
+        scaled = self.scale[:, None] * z
+        half = solve_lower(self.lower, scaled)
+        solution = solve_lower(self.lower, half, transposed=True)
+        rest = xp.linalg.vector_norm(self.matrix @ solution - scaled)
+        if not float(rest) <= _LEFT * float(xp.linalg.vector_norm(scaled)):
+            # No factor of a matrix that was let through leaves that much; one that a
+            # library returns without an error would.
+            solution = xp.linalg.solve(self.matrix, scaled)
+        return self.scale[:, None] * solution
+
+    def inverse_diagonal(self):  # -> (n,)
+        """Diagonal of the inverse matrix."""
+        xp, n = array_namespace(self.lower), self.lower.shape[0]
+        eye = xp.eye(n, dtype=self.lower.dtype, device=device(self.lower))
+        inverse = solve_lower(self.lower, eye)
+        return self.scale**2 * xp.sum(inverse * inverse, axis=0)

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 from sklearn_jlntk._backend.sparse_rows import take_rows
+from sklearn_jlntk._validation import row_hashes
 
 __all__ = ["DistinctRows", "copied"]
 
@@ -42,11 +43,13 @@ class DistinctRows(NamedTuple):
     @classmethod
     def of(cls, X, targets, sample_weight):
         """Distinct rows among X (n, d), array or CSR; targets are on the host, (n, p)."""
+        n_samples = len(targets)
+        # Rows of different hashes are different, and hashes are sorted in no time.
+        if sample_weight is None and np.unique(row_hashes(X)).size == n_samples:
+            return cls._all_of(X, targets)
         first, place = _first_and_place(X)
-        n_samples, n_outputs = targets.shape
         if sample_weight is None and first.size == n_samples:
-            weight, scatter = np.ones(n_samples), np.zeros(n_outputs)
-            return cls(copied(X), targets, weight, scatter, np.arange(n_samples))
+            return cls._all_of(X, targets)
         weight = np.ones(n_samples)
         if sample_weight is not None:
             weight = to_host(sample_weight).astype(np.float64)
@@ -59,6 +62,13 @@ class DistinctRows(NamedTuple):
         return cls(
             take_rows(X, first[kept]), mean[kept], total[kept], scatter, number[place]
         )
+
+    @classmethod
+    def _all_of(cls, X, targets):
+        """Rows that are all distinct, in their order."""
+        n_samples, n_outputs = targets.shape
+        weight, scatter = np.ones(n_samples), np.zeros(n_outputs)
+        return cls(copied(X), targets, weight, scatter, np.arange(n_samples))
 
 
 def copied(X):

@@ -19,10 +19,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from sklearn_jlntk._backend.array_api import array_namespace, is_numpy_namespace
-from sklearn_jlntk.kernel_regression._cholesky import CholeskyFactor
+from sklearn_jlntk.kernel_regression._cholesky import ArrayFactor, CholeskyFactor
 
 __all__ = ["Decomposition", "RidgeSystem"]
 
@@ -79,8 +77,7 @@ class RidgeSystem:
         depend on the smallest eigenvalues.
         """
         left = range(len(alphas))
-        is_numpy = is_numpy_namespace(array_namespace(self.targets))
-        if is_numpy and len(alphas) <= _MOST_FACTORISATIONS:
+        if len(alphas) <= _MOST_FACTORISATIONS:
             left = yield from self._factorised(alphas)
         if left:
             decomposition = self.decompose()
@@ -94,9 +91,12 @@ class RidgeSystem:
     def _factorised(self, alphas):
         """`solve_left_out` by Cholesky; returns positions of ill-conditioned alphas."""
         K, left = self.kernel(self.dtypes[-1]), []
+        xp = array_namespace(K)
         for place, alpha in enumerate(alphas):
             is_last = place == len(alphas) - 1
-            solution = self._left_out_at(alpha, K if is_last else K.copy())
+            solution = self._left_out_at(
+                alpha, K if is_last else xp.asarray(K, copy=True)
+            )
             if solution is None:
                 left.append(place)
             else:
@@ -113,36 +113,19 @@ class RidgeSystem:
 
     def _solve_directly(self, alpha, dtype):
         """Dual coefficients by one factorisation; None if it is ill-conditioned."""
-        xp = array_namespace(self.targets)
-        K = self.kernel(dtype)
-        targets = xp.astype(self.targets, dtype)
-        if is_numpy_namespace(xp):
-            factor = self._factor(K, alpha)
-            return None if factor is None else factor.solve(targets)
-        return self._solve_any_array(K, targets, xp.astype(alpha / self.weight, dtype))
-
-    def _solve_any_array(self, K, targets, ridge):
-        """`_solve_directly` in namespaces without estimates of condition numbers."""
-        xp, n = array_namespace(K), K.shape[0]
-        diagonal = xp.reshape(K, (-1,), copy=False)[:: n + 1]
-        total = diagonal + ridge
-        # Once the diagonal is scaled to ones, eigenvalues are at most n, and at least the
-        # smallest ratio of the ridge to the diagonal.
-        least = float(xp.min(xp.where(total > 0, ridge / total, total)))
-        if not least > n * _ROUNDINGS * xp.finfo(K.dtype).eps:
-            return None
-        scale = 1 / xp.sqrt(total)
-        K *= scale[:, None]
-        K *= scale[None, :]
-        diagonal[...] = 1.0
-        return scale[:, None] * xp.linalg.solve(K, scale[:, None] * targets)
+        factor = self._factor(self.kernel(dtype), alpha)
+        targets = array_namespace(self.targets).astype(self.targets, dtype)
+        return None if factor is None else factor.solve(targets)
 
     def _factor(self, K, alpha):
-        """Cholesky factor of the system, or None. K is overwritten."""
-        ridge = (alpha / self.weight).astype(K.dtype)
-        eps = np.finfo(K.dtype).eps
-        # Without a ridge, eigenvalues below n eps are zero up to rounding.
-        least = (_ROUNDINGS if alpha > 0 else max(len(K), _ROUNDINGS)) * eps
+        """Cholesky factor of the system in K, which is overwritten; or None."""
+        xp, n = array_namespace(K), K.shape[0]
+        ridge = xp.astype(alpha / self.weight, K.dtype)
+        eps = float(xp.finfo(K.dtype).eps)
+        if not is_numpy_namespace(xp):
+            return ArrayFactor.of(K, ridge, least_share=n * _ROUNDINGS * eps)
+        # Without a ridge, what is left out of a singular matrix is a matter of n eps.
+        least = (_ROUNDINGS if alpha > 0 else max(n, _ROUNDINGS)) * eps
         return CholeskyFactor.of(K, ridge, least_rcond=least)
 
     def decompose(self):

@@ -181,6 +181,11 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
             Positive semi-definite when Y is None, and in the dtype of the fit. With
             several outputs, the mean over them of each one's kernel.
         """
+        kernel = self._ntk_where_computed(X, Y, at)
+        return to_host(kernel) if self.device else kernel
+
+    def _ntk_where_computed(self, X, Y, at):
+        """`ntk` on the device that computes."""
         if at not in ("fitted", "init", "infinite"):
             raise ValueError(
                 f"at={at!r} is not known; use 'fitted', 'init' or 'infinite'."
@@ -191,11 +196,9 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
             for Z in (X, Y)
         )
         if at == "infinite":
-            kernel = infinite_width_ntk(model.network, rows, others)
-        else:
-            weights = model.weights if at == "fitted" else model.initial_weights
-            kernel = empirical_ntk(model.network, weights, rows, others)
-        return to_host(kernel) if self.device else kernel
+            return infinite_width_ntk(model.network, rows, others)
+        weights = model.weights if at == "fitted" else model.initial_weights
+        return empirical_ntk(model.network, weights, rows, others)
 
     def lambda_0(self, X):
         r"""Smallest eigenvalue :math:`\lambda_0` of :math:`H^\infty` on the given rows.
@@ -210,7 +213,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         lambda_0 : float
             Not negative beyond rounding; 0 where rows are zero, repeated or parallel.
         """
-        return float(smallest_eigenvalue(self.ntk(X, at="infinite")))
+        return float(smallest_eigenvalue(self._ntk_where_computed(X, None, "infinite")))
 
     def effective_weights(self):
         r"""First layer :math:`W = A B C` at the fitted weights.

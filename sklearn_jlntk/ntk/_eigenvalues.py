@@ -6,7 +6,14 @@ import numpy as np
 from scipy import linalg
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from sklearn_jlntk._backend.array_api import array_namespace, is_numpy_namespace
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    cholesky_factor,
+    from_host,
+    is_numpy_namespace,
+    solve_lower,
+    to_host,
+)
 
 __all__ = [
     "Eigenvalue",
@@ -69,8 +76,8 @@ def smallest_eigenvalue(H):
 
     Notes
     -----
-    Costs :math:`\tfrac43 n^3` operations up to n = 2000 and outside NumPy; beyond that, a
-    Cholesky factorisation of :math:`\tfrac13 n^3` and a few dozen solves.
+    Costs :math:`\tfrac43 n^3` operations up to n = 2000; beyond that, a Cholesky
+    factorisation of :math:`\tfrac13 n^3` and a few dozen solves, where the matrix is.
 
     An operator is used by its products alone. The small eigenvalues of a kernel matrix lie
     close together and far below the largest, so that Lanczos steps would take thousands of
@@ -143,14 +150,11 @@ def extreme_eigenvalue(H, which="smallest"):
     xp = array_namespace(H)
     H = xp.astype(H, xp.float64, copy=False)
     n = H.shape[0]
-    if not is_numpy_namespace(xp):
-        values = xp.linalg.eigvalsh(H)
-        value = float(values[0] if which == "smallest" else values[-1])
-        return Eigenvalue(value, _rounding(n, float(xp.max(xp.abs(values)))))
     if n <= _DENSE:
         return _by_reduction(H, which)
     if which == "largest":
-        return _with_residual(H, *eigsh(H, k=1, which="LA", v0=_start(n)))
+        product = _product_with(H)
+        return _with_residual(product, *eigsh(product, k=1, which="LA", v0=_start(n)))
     return _by_inverse(H)
 
 
@@ -165,45 +169,82 @@ def spectral_norm(H):
     Returns
     -------
     norm : float
-        With a relative error of 1e-8 or less on NumPy arrays, by Lanczos steps; exact to
-        rounding elsewhere.
+        With a relative error of 1e-8 or less, by Lanczos steps.
     """
     xp = array_namespace(H)
     H = xp.astype(H, xp.float64, copy=False)
     n = H.shape[0]
-    if n <= _FEW_PRODUCTS or not is_numpy_namespace(xp):
+    if n <= _FEW_PRODUCTS:
         return float(xp.max(xp.abs(xp.linalg.eigvalsh(H))))
-    if not np.any(H):
+    if not bool(xp.any(H != 0)):
         return 0.0  # Lanczos steps need a product that is not zero
     values = eigsh(
-        H, k=1, which="LM", v0=_start(n), tol=1e-8, return_eigenvectors=False
+        _product_with(H),
+        k=1,
+        which="LM",
+        v0=_start(n),
+        tol=1e-8,
+        return_eigenvectors=False,
     )
     return float(abs(values[0]))
 
 
+def _product_with(H):
+    """Operator of a matrix of any library on NumPy vectors; a NumPy matrix itself."""
+    if is_numpy_namespace(array_namespace(H)):
+        return H
+    return LinearOperator(
+        H.shape, lambda x: to_host(H @ from_host(x, H)), dtype=np.float64
+    )
+
+
 def _by_reduction(H, which):
-    """Eigenvalue from the tridiagonal form of a NumPy matrix."""
-    n = H.shape[0]
+    """Eigenvalue from the tridiagonal form of a matrix."""
+    xp, n = array_namespace(H), H.shape[0]
+    if not is_numpy_namespace(xp):
+        values = xp.linalg.eigvalsh(H)
+        value = float(values[0] if which == "smallest" else values[-1])
+        return Eigenvalue(value, _rounding(n, float(xp.max(xp.abs(values)))))
     index = 0 if which == "smallest" else n - 1
     value = linalg.eigvalsh(H, subset_by_index=[index, index])[0]
     return Eigenvalue(float(value), _rounding(n, np.linalg.norm(H)))
 
 
 def _by_inverse(H):
-    """Smallest eigenvalue from Lanczos steps on the inverse of H plus a tiny shift."""
-    n = H.shape[0]
-    shift = _rounding(n, np.linalg.norm(H))
-    shifted = H.copy()
-    shifted.flat[:: n + 1] += shift
-    try:
-        factor = linalg.cho_factor(shifted, overwrite_a=True)
-    except linalg.LinAlgError:
+    """Smallest eigenvalue from Lanczos steps on the inverse of H plus a tiny shift.
+
+    The vectors of the steps are NumPy's; the matrix stays where it is.
+    """
+    xp, n = array_namespace(H), H.shape[0]
+    shift = _rounding(n, float(xp.linalg.matrix_norm(H)))
+    shifted = xp.asarray(H, copy=True)
+    xp.reshape(shifted, (-1,), copy=False)[:: n + 1] += shift
+    solve = _solver(shifted)
+    if solve is None:
         return _by_reduction(H, "smallest")  # indefinite beyond rounding
-    inverse = LinearOperator(
-        H.shape, matvec=lambda x: linalg.cho_solve(factor, x), dtype=H.dtype
-    )
-    pair = eigsh(H, k=1, sigma=-shift, which="LM", OPinv=inverse, v0=_start(n))
-    return _with_residual(H, *pair)
+    inverse = LinearOperator(H.shape, matvec=solve, dtype=np.float64)
+    product = _product_with(H)
+    pair = eigsh(product, k=1, sigma=-shift, which="LM", OPinv=inverse, v0=_start(n))
+    return _with_residual(product, *pair)
+
+
+def _solver(A):
+    """Solution for NumPy vectors as a function; None where A has no Cholesky factor."""
+    if is_numpy_namespace(array_namespace(A)):
+        try:
+            factor = linalg.cho_factor(A, overwrite_a=True)
+        except linalg.LinAlgError:
+            return None
+        return lambda x: linalg.cho_solve(factor, x)
+    lower = cholesky_factor(A)
+    if lower is None:
+        return None
+
+    def solve(x):
+        half = solve_lower(lower, from_host(x.reshape(-1, 1), lower))
+        return to_host(solve_lower(lower, half, transposed=True))[:, 0]
+
+    return solve
 
 
 def _by_products(H, which):
@@ -276,7 +317,7 @@ def _start(n):
 
 
 def _with_residual(H, values, vectors):
-    """`Eigenvalue` of an eigenpair."""
+    """`Eigenvalue` of an eigenpair of a NumPy matrix or an operator."""
     residual = H @ vectors[:, 0] - values[0] * vectors[:, 0]
     return Eigenvalue(float(values[0]), float(np.linalg.norm(residual)))
 

@@ -197,20 +197,22 @@ def test_smallest_eigenvalue_of_a_known_spectrum(smallest, xp, dtype):
 
 
 @pytest.mark.parametrize("shift", [1e-4, 0.0, -0.1])
-def test_smallest_eigenvalue_is_the_same_by_reduction_and_inverse(shift, monkeypatch):
-    H = spectrum(60, 1e-6) + shift * np.eye(60)
+def test_smallest_eigenvalue_is_the_same_by_reduction_and_inverse(
+    shift, xp, monkeypatch
+):
+    H = xp.asarray(spectrum(60, 1e-6) + shift * np.eye(60))
     by_reduction = smallest_eigenvalue(H)
     monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._DENSE", 10)
     assert abs(smallest_eigenvalue(H) - by_reduction) < 1e-14
     assert abs(by_reduction - (1e-6 + shift)) < 1e-14
 
 
-def test_smallest_eigenvalue_of_repeated_rows_is_zero(monkeypatch):
-    network, _ = build(np, np.float64, "dense")
-    H = infinite_width_ntk(network, rows())
+def test_smallest_eigenvalue_of_repeated_rows_is_zero(xp, monkeypatch):
+    network, _ = build(xp, xp.float64, "dense")
+    H = infinite_width_ntk(network, xp.asarray(rows()))
     for dense in (2000, 3):
         monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._DENSE", dense)
-        assert abs(smallest_eigenvalue(H)) < 1e-14 * np.trace(H)
+        assert abs(smallest_eigenvalue(H)) < 1e-14 * np.trace(to_host(H))
         assert condition(H) == np.inf
 
 
@@ -264,10 +266,30 @@ def test_error_names_a_square_matrix():
 
 
 @pytest.mark.parametrize("n", [5, 300])
-def test_spectral_norm_is_the_largest_modulus(n):
+def test_spectral_norm_is_the_largest_modulus(n, xp):
     rng = np.random.default_rng(0)
     low_rank = np.diag(rng.normal(size=n) * (np.arange(n) < 3))
     full = rng.normal(size=(n, n))
     shifted = np.diag(np.linspace(-2.0, 1.0, n))
     for H in (np.zeros((n, n)), low_rank, full + full.T, shifted):
-        assert spectral_norm(H) == pytest.approx(np.linalg.norm(H, 2), rel=1e-8)
+        norm = spectral_norm(xp.asarray(H))
+        assert norm == pytest.approx(np.linalg.norm(H, 2), rel=1e-8)
+
+
+@pytest.mark.parametrize("which", ["smallest", "largest"])
+def test_matrix_stays_where_it_is(which, xp, monkeypatch):
+    """Beyond a size only vectors go between the host and the device."""
+    monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._DENSE", 10)
+    moved = []
+
+    def watched(x):
+        moved.append(x.shape)
+        return to_host(x)
+
+    monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues.to_host", watched)
+    H = spectrum(60, 1e-3)
+    found = extreme_eigenvalue(xp.asarray(H), which)
+    desired = {"smallest": 1e-3, "largest": 1.0}[which]
+    assert abs(found.value - desired) < 1e-12
+    assert found.error < 1e-10
+    assert all(np.prod(shape) == 60 for shape in moved)
