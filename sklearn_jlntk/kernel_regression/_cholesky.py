@@ -124,8 +124,8 @@ class ArrayFactor(NamedTuple):
             solution = xp.linalg.solve(self.matrix, scaled)
         return self.scale[:, None] * solution
 
-    def inverse_diagonal(self):  # -> (n,)
-        """Diagonal of the inverse matrix."""
+    def inverse_diagonal(self, *, overwrite=False):  # -> (n,)
+        """Diagonal of the inverse matrix; `overwrite` is for `CholeskyFactor` alone."""
         xp, n = array_namespace(self.lower), self.lower.shape[0]
         eye = xp.eye(n, dtype=self.lower.dtype, device=device(self.lower))
         inverse = solve_lower(self.lower, eye)

@@ -85,7 +85,7 @@ class RidgeSystem:
                 yield place, *decomposition.left_out(alphas[place])
 
     def factorise(self, alpha):
-        """`CholeskyFactor` of a NumPy matrix; None if it is ill-conditioned."""
+        """Cholesky factor of the system; None if it is ill-conditioned."""
         return self._factor(self.kernel(self.dtypes[-1]), alpha)
 
     def _factorised(self, alphas):

@@ -17,7 +17,6 @@ import numpy as np
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
-    is_numpy_namespace,
     to_host,
 )
 from sklearn_jlntk.kernel_regression._leave_one_out import (
@@ -144,12 +143,10 @@ def leave_out(system, alpha, *, intercept):
 
 def _inverse(system, alpha):
     """Products with G, the coefficients G z, the errors left out, and the diagonal of G."""
-    xp = array_namespace(system.targets)
-    if is_numpy_namespace(xp):
-        factor = system.factorise(alpha)
-        if factor is not None:
-            dual, diagonal = factor.solve(system.targets), factor.inverse_diagonal()
-            return factor.solve, dual, dual / diagonal[:, None], diagonal
+    factor = system.factorise(alpha)
+    if factor is not None:
+        dual, diagonal = factor.solve(system.targets), factor.inverse_diagonal()
+        return factor.solve, dual, dual / diagonal[:, None], diagonal
     decomposition = system.decompose()
     dual, errors = decomposition.left_out(alpha)
     return (
