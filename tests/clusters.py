@@ -1,4 +1,4 @@
-"""Small Dask clusters for tests, and calls that are not waited for for ever."""
+"""Small Dask clusters for tests, and calls with a time limit."""
 
 import threading
 
@@ -9,7 +9,7 @@ SECONDS = 120
 
 
 def start_cluster(n_workers=2, **options):
-    """Worker processes of one thread, connected by sockets of this machine alone."""
+    """Cluster of worker processes with one thread each, on sockets of this machine."""
     from distributed import LocalCluster
 
     options = {"threads_per_worker": 1, "processes": True, **options}
@@ -22,7 +22,7 @@ def start_cluster(n_workers=2, **options):
 
 
 def in_time(function, *args, **kwargs):
-    """Result of a call on a thread of its own; a failure where it does not end."""
+    """Result of a call on a separate thread; the test fails if it does not end in time."""
     outcome = {}
 
     def call():
@@ -42,7 +42,7 @@ def in_time(function, *args, **kwargs):
 
 
 def tasks_on(client):
-    """Names of the tasks that the scheduler knows of."""
+    """Names of the tasks on the scheduler."""
     return client.run_on_scheduler(_names)
 
 

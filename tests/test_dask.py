@@ -1,4 +1,4 @@
-"""Training on a Dask cluster: the model of one machine, whatever happens to the chunks."""
+"""Training on a Dask cluster gives the model of one machine for all chunks."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ N_SAMPLES, N_FEATURES = 340, 5
 PARAMS = {"width": 128, "max_iter": 4, "tol": None, "random_state": 0}
 
 
-def test_without_dask_the_error_names_the_extra(monkeypatch):
+def test_error_without_dask_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask", None)
     with pytest.raises(ImportError, match=r"pip install 'sklearn_jlntk\[dask\]'"):
         DaskJLFactorizedNTKRegressor().fit(np.ones((4, 2)), np.ones(4))
@@ -32,13 +32,13 @@ def test_without_dask_the_error_names_the_extra(monkeypatch):
 
 @pytest.fixture(scope="module")
 def da():
-    """Dask arrays; what needs them is skipped where Dask is not installed."""
+    """Module dask.array; tests are skipped where Dask is not installed."""
     pytest.importorskip("distributed")
     return pytest.importorskip("dask.array")
 
 
 def start_cluster(n_workers=2):
-    """Worker processes of one thread, connected by sockets."""
+    """Cluster of worker processes with one thread each, connected by sockets."""
     from distributed import LocalCluster
 
     return LocalCluster(
@@ -84,12 +84,12 @@ def difference(estimator, other):
 @pytest.mark.parametrize(
     "rows", [N_SAMPLES, (100, 0, 31, 209), 20], ids=["1", "uneven", "17"]
 )
-def test_fit_is_that_of_one_machine_however_rows_are_cut(client, da, data, rows):
+def test_any_chunks_give_the_model_of_one_machine(client, da, data, rows):
     assert_fit_is_that_of_one_machine(client, da, data, rows)
 
 
 @pytest.mark.slow
-def test_fit_on_four_workers_is_that_of_one_machine(da, data):
+def test_four_workers_give_the_model_of_one_machine(da, data):
     from distributed import Client
 
     with start_cluster(4) as cluster, Client(cluster) as client:
@@ -124,7 +124,7 @@ def assert_fit_is_that_of_one_machine(client, da, data, rows):
     ],
     ids=["abc", "dense", "rate", "tol"],
 )
-def test_parameters_mean_what_they_mean_on_one_machine(client, da, data, params):
+def test_parameters_give_the_model_of_one_machine(client, da, data, params):
     X, y, w = data
     params = {**PARAMS, **params}
     local = JLFactorizedNTKRegressor(**params).fit(X, y[:, 0], w)
@@ -136,7 +136,7 @@ def test_parameters_mean_what_they_mean_on_one_machine(client, da, data, params)
 
 
 def test_targets_computed_from_the_rows(client, da):
-    """Their tasks are one graph: the scheduler is never told two things of one key."""
+    """Rows and targets share a graph: the scheduler never gets two tasks of one key."""
     X = da.random.default_rng(0).normal(size=(340, 5), chunks=(60, -1)).astype("f4")
     y = X[:, 0] * X[:, 1]
     messages = []
@@ -186,7 +186,7 @@ def test_classifier_with_early_stopping(client, da, data, labels):
     assert model.score(rows, lazy_labels) == local.score(X, labels)
 
 
-def test_warm_start_goes_on(client, da, data, labels):
+def test_warm_start_continues(client, da, data, labels):
     X, y, _ = data
     rows = da.from_array(X, chunks=(200, -1))
     params = {**PARAMS, "max_iter": 2, "learning_rate": 1e-3}
@@ -227,7 +227,7 @@ def test_empty_chunks_have_no_predictions(client, da, data):
     assert model.predict(rows[rows[:, 0] > 1e9]).compute().shape == (0, 2)
 
 
-def test_to_local_is_the_plain_estimator(client, data):
+def test_to_local_predicts_the_same(client, data):
     X, y, _ = data
     model = DaskJLFactorizedNTKRegressor(**PARAMS).fit(X, y)
     local = model.to_local()
@@ -237,7 +237,7 @@ def test_to_local_is_the_plain_estimator(client, data):
     assert np.array_equal(local.predict(X), model.predict(X))
 
 
-def test_the_client_is_neither_pickled_nor_copied(client, data):
+def test_client_is_neither_pickled_nor_copied(client, data):
     X, y, _ = data
     model = DaskJLFactorizedNTKRegressor(**PARAMS, client=client).fit(X, y)
     assert model.client_ is client
@@ -249,7 +249,7 @@ def test_the_client_is_neither_pickled_nor_copied(client, data):
     assert not hasattr(clone(model), "weights_")
 
 
-def test_nan_names_its_rows_and_leaves_the_model_alone(client, da, data):
+def test_nan_error_names_rows_and_keeps_the_model(client, da, data):
     X, y, w = data
     rows = da.from_array(X, chunks=(100, -1))
     model = DaskJLFactorizedNTKRegressor(**PARAMS).fit(rows, y)
@@ -274,7 +274,7 @@ def test_nan_names_its_rows_and_leaves_the_model_alone(client, da, data):
     assert not [name for name in vars(unfitted) if name.endswith("_")]
 
 
-def test_errors_say_how_to_cut(client, da, data):
+def test_errors_say_how_to_rechunk(client, da, data):
     X, y, _ = data
     rows, model = da.from_array(X, chunks=(100, -1)), DaskJLFactorizedNTKRegressor()
     with pytest.raises(
@@ -292,9 +292,7 @@ def test_errors_say_how_to_cut(client, da, data):
         DaskJLFactorizedNTKClassifier().fit(rows, y)
 
 
-def test_interrupt_leaves_a_model_and_checkpoint_and_fit_go_on(
-    client, da, data, tmp_path
-):
+def test_interrupted_fit_keeps_model_and_resumes(client, da, data, tmp_path):
     from sklearn_jlntk.checkpoint import Checkpoint, load_checkpoint
 
     X, y, _ = data
@@ -315,7 +313,7 @@ def test_interrupt_leaves_a_model_and_checkpoint_and_fit_go_on(
         assert difference(unfinished, local) < 1e-9
 
 
-def test_errors_say_what_a_cluster_does_not_do(client, data):
+def test_errors_name_unsupported_parameters(client, data):
     X, y, _ = data
     address = client.scheduler_info()["address"]
     with pytest.raises(TypeError, match=r"client='tcp.* is a str; .*Client\(\.\.\.\)"):
@@ -331,7 +329,7 @@ def test_errors_say_what_a_cluster_does_not_do(client, data):
 
 
 class AfterSteps:
-    """Callback that does something once, after so many steps."""
+    """Callback that calls a function once, after a given number of steps."""
 
     def __init__(self, n_steps, action):
         self.due, self.action, self.n_steps = n_steps, action, 0
@@ -352,12 +350,12 @@ class AfterSteps:
 
 
 def interrupt():
-    """What Ctrl-C does."""
+    """Raise KeyboardInterrupt, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_takes_nothing_with_it(da, data):
+def test_fit_survives_the_death_of_a_worker(da, data):
     from distributed import Client
 
     X, y, w = data
@@ -390,7 +388,7 @@ def test_grid_search_on_the_workers(client, data):
     )
 
 
-def test_no_client_says_how_to_start_one(da, data, monkeypatch):
+def test_error_without_client_says_how_to_start_one(da, data, monkeypatch):
     import distributed
 
     def no_client():
@@ -404,7 +402,7 @@ def test_no_client_says_how_to_start_one(da, data, monkeypatch):
 
 
 @pytest.mark.parametrize("weights", ["balanced", {0: 1.0, 1: 5.0, 2: 2.0}], ids=str)
-def test_class_weights_and_probabilities_are_those_of_one_machine(client, da, weights):
+def test_class_weights_and_probabilities_equal_one_machine(client, da, weights):
     X, y = load_iris(return_X_y=True)
     X, y = X[20:], y[20:]
     params = {"width": 64, "max_iter": 5, "tol": None, "random_state": 0}

@@ -1,4 +1,4 @@
-"""What a fit does to a cluster, and what becomes of it there: threads, deaths, memory."""
+"""Fits and the state of their cluster: threads, tasks, memory, deaths of workers."""
 
 import asyncio
 import gc
@@ -79,8 +79,8 @@ def targets(estimator, values):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_fits_that_are_tasks_leave_their_threads_to_others(client, estimator):
-    """More fits than threads: each waits for tasks that need a thread too."""
+def test_fits_inside_tasks_release_their_threads(client, estimator):
+    """More fits than threads: each waits for tasks, which also need a thread."""
     X = np.random.default_rng(0).normal(size=(60, 3))
     y = targets(estimator, X[:, 0])
     model = estimator(**PARAMS)
@@ -94,7 +94,7 @@ def test_fits_that_are_tasks_leave_their_threads_to_others(client, estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_task_may_give_its_client(client, estimator):
+def test_task_may_pass_its_client(client, estimator):
     from distributed import get_client
 
     X = np.random.default_rng(0).normal(size=(60, 3))
@@ -107,7 +107,7 @@ def test_a_task_may_give_its_client(client, estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_a_client_that_is_closed_says_so(client, estimator):
+def test_error_for_closed_client(client, estimator):
     from distributed import Client
 
     address = client.scheduler.address
@@ -118,7 +118,7 @@ def test_a_client_that_is_closed_says_so(client, estimator):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_an_asynchronous_client_says_what_to_do(client, estimator):
+def test_error_for_asynchronous_client(client, estimator):
     from distributed import Client
 
     X = np.random.default_rng(0).normal(size=(60, 3))
@@ -140,7 +140,7 @@ def test_an_asynchronous_client_says_what_to_do(client, estimator):
 
 
 def centered(X):
-    """Rows less their mean, which all chunks need."""
+    """Rows minus their mean, on which all chunks depend."""
     return X - X.mean(axis=0)
 
 
@@ -165,7 +165,7 @@ LAZY = {
 
 @contextmanager
 def warnings_of_scheduler(client):
-    """List that fills with the warnings that the scheduler logs."""
+    """List that collects the warnings logged by the scheduler."""
     messages = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: messages.append(record.getMessage())
@@ -179,8 +179,8 @@ def warnings_of_scheduler(client):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("kind", LAZY)
-def test_no_two_tasks_of_one_name(client, kind, estimator):
-    """Rows, targets and weights of the same tasks, some of which are there already."""
+def test_task_names_are_unique(client, kind, estimator):
+    """Rows, targets and weights from the same tasks, some already on the cluster."""
     of_rows, of_targets = LAZY[kind]
     X = of_rows(rows(seed=next(seeds)))
     y = targets(estimator, of_targets(X))
@@ -199,7 +199,7 @@ def test_no_two_tasks_of_one_name(client, kind, estimator):
 
 @pytest.mark.parametrize("others", [None, "same", "some", "made of them"])
 @pytest.mark.parametrize("kind", ["float32", "rechunked X", "joined"])
-def test_products_with_a_kernel_have_tasks_of_their_own(client, kind, others):
+def test_kernel_products_have_unique_task_names(client, kind, others):
     X = LAZY[kind][0](rows(seed=next(seeds)))
     Y = {None: None, "same": X, "some": X[:100], "made of them": X + 1}[others]
     K = ntk_kernel(X, Y)
@@ -217,7 +217,7 @@ def test_products_with_a_kernel_have_tasks_of_their_own(client, kind, others):
         assert_close(product, expected, rtol=1e-5)
 
 
-def test_rows_of_a_task_that_all_chunks_need_are_those_of_memory(client):
+def test_task_shared_by_all_chunks_gives_the_same_model(client):
     X = centered(rows())
     model = in_time(DaskJLFactorizedNTKRegressor(**PARAMS).fit, X, X[:, 0])
     here = X.compute()
@@ -233,11 +233,11 @@ def test_sparse_chunks(client):
     assert_close(model.weights_, local.weights_, rtol=1e-9)
 
 
-# ----------------------------------------------------------------- what is left on workers
+# ------------------------------------------------- memory and tasks on the workers
 
 
 def assert_nothing_left(client):
-    """The scheduler has forgotten all tasks, with those that hold an error in view."""
+    """Assert that the scheduler has no tasks left, after errors are released."""
     for _ in range(100):
         if not tasks_on(client):
             return
@@ -246,7 +246,7 @@ def assert_nothing_left(client):
 
 
 class AtStep:
-    """Callback that does something at the end of a step."""
+    """Callback that calls a function at the end of a step."""
 
     def __init__(self, step, action):
         self.step, self.action = step, action
@@ -266,12 +266,12 @@ class AtStep:
 
 
 def interrupt():
-    """What Ctrl-C does."""
+    """Raise KeyboardInterrupt, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
 def fail(*args):
-    """What a computation that goes wrong does."""
+    """Raise the error of a failed computation."""
     raise OSError("the disk is gone")
 
 
@@ -282,8 +282,8 @@ def bytes_held(dask_scheduler):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("early_stopping", [False, True], ids=["", "early stopping"])
-def test_samples_are_held_once(client, estimator, early_stopping):
-    """Beside the weights and the targets, also where some samples are held out."""
+def test_workers_hold_samples_once(client, estimator, early_stopping):
+    """Besides weights and targets, also with samples held out."""
     X = da.random.default_rng(0).normal(size=(20_000, 15), chunks=(5000, -1))
     y = targets(estimator, X[:, 0])
     found = []
@@ -297,7 +297,7 @@ def test_samples_are_held_once(client, estimator, early_stopping):
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("early_stopping", [False, True], ids=["", "early stopping"])
 @pytest.mark.parametrize("end", ["done", "interrupt", "callback", "nan", "diverged"])
-def test_nothing_is_left_on_the_workers(client, estimator, early_stopping, end):
+def test_workers_hold_nothing_after_fit(client, estimator, early_stopping, end):
     X = rows()
     y = targets(estimator, X[:, 0])
     model = estimator(**PARAMS, early_stopping=early_stopping)
@@ -328,14 +328,14 @@ def test_nothing_is_left_on_the_workers(client, estimator, early_stopping, end):
 
 
 def kill_all(client):
-    """Kill all workers at one moment; their nannies start others."""
+    """Kill all workers at once; their nannies start new ones."""
     for pid in client.run(os.getpid).values():
         os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_workers", [1, 2])
-def test_all_workers_that_die_take_nothing_with_them(n_workers):
+def test_fit_survives_the_death_of_all_workers(n_workers):
     from distributed import Client
 
     X = np.random.default_rng(0).normal(size=(340, 5))
@@ -352,7 +352,7 @@ def test_all_workers_that_die_take_nothing_with_them(n_workers):
 
 
 @pytest.mark.slow
-def test_workers_that_die_again_and_again_end_the_fit():
+def test_workers_that_die_repeatedly_end_the_fit():
     import dask
     from distributed import Client
 
@@ -372,7 +372,7 @@ def test_workers_that_die_again_and_again_end_the_fit():
 
 
 @pytest.mark.slow
-def test_a_fit_without_workers_says_so_and_goes_on(monkeypatch):
+def test_fit_without_workers_warns_and_continues(monkeypatch):
     from distributed import Client
 
     X = np.random.default_rng(0).normal(size=(340, 5))
@@ -395,7 +395,7 @@ def test_a_fit_without_workers_says_so_and_goes_on(monkeypatch):
 
 
 class LargestResult(distributed.SchedulerPlugin):
-    """Bytes of the largest result that the workers have held."""
+    """Scheduler plugin that records the bytes of the largest result on the workers."""
 
     name = "largest-result"
 
@@ -408,12 +408,12 @@ class LargestResult(distributed.SchedulerPlugin):
 
 
 def largest_result(dask_scheduler):
-    """What the plugin has found."""
+    """Bytes that the plugin has recorded."""
     return dask_scheduler.plugins["largest-result"].n_bytes
 
 
 class Stored:
-    """Rows in a store that is read a chunk at a time."""
+    """Array-like store, which is read one chunk at a time."""
 
     def __init__(self, rows):
         self.rows, self.shape, self.dtype = rows, rows.shape, rows.dtype
@@ -434,7 +434,7 @@ READ_BY_CHUNKS = {
 
 
 @pytest.mark.parametrize("kind", READ_BY_CHUNKS)
-def test_raw_rows_live_as_long_as_the_task_that_sketches_them(client, kind):
+def test_raw_rows_are_freed_after_sketching(client, kind):
     X = da.random.default_rng(0).normal(size=(600, 1000), chunks=(100, -1))
     X = READ_BY_CHUNKS[kind](X)
     largest_chunk = max(X.chunks[0]) * X.shape[1] * X.dtype.itemsize
@@ -456,7 +456,7 @@ def small_memory():
         yield client
 
 
-def test_more_bytes_than_a_worker_has_are_refused(small_memory):
+def test_error_if_chunks_exceed_memory_of_a_worker(small_memory):
     first, second = small_memory.nthreads()
     names = {a: w["name"] for a, w in small_memory.scheduler_info()["workers"].items()}
     match = (
@@ -469,7 +469,7 @@ def test_more_bytes_than_a_worker_has_are_refused(small_memory):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_features_that_do_not_fit_end_the_fit(small_memory, estimator, monkeypatch):
+def test_error_if_features_exceed_memory(small_memory, estimator, monkeypatch):
     X = rows()
     n_bytes = 8 * (6 + 2 + 1) * X.shape[0]  # six inputs, one output
     monkeypatch.setattr(_memory, "_SPILLS", 0.0)
@@ -480,7 +480,7 @@ def test_features_that_do_not_fit_end_the_fit(small_memory, estimator, monkeypat
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-def test_features_that_hardly_fit_are_warned_of(small_memory, estimator, monkeypatch):
+def test_warning_if_features_nearly_exceed_memory(small_memory, estimator, monkeypatch):
     monkeypatch.setattr(_memory, "_SPILLS", 0.0)
     X = rows()
     with pytest.warns(RuntimeWarning, match=r"may have to write.*Use more workers"):
@@ -488,8 +488,8 @@ def test_features_that_hardly_fit_are_warned_of(small_memory, estimator, monkeyp
 
 
 @pytest.mark.slow
-def test_rows_of_three_times_the_memory_whose_features_fit(small_memory):
-    """Three GiB of rows on two workers of 512 MiB: none is restarted."""
+def test_rows_may_exceed_memory_if_features_fit(small_memory):
+    """Three GiB of rows on two workers of 512 MiB; no worker is restarted."""
     before = small_memory.run(os.getpid)
     n_rows = 3 * 2**17
     y = da.arange(n_rows, dtype="f4", chunks=2**12) / n_rows

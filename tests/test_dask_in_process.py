@@ -32,7 +32,7 @@ class Stop(Checkpoint):
         pass
 
     def on_fit_task_end(self, estimator, context):
-        """The interrupt, if it is time."""
+        """Raise the interrupt after the third step."""
         if context.task_name == "step" and context.task_id == 2:
             raise KeyboardInterrupt
 
@@ -59,7 +59,7 @@ def rows(client):
     return da.from_array(X, chunks=(150, -1))
 
 
-def test_threads_of_a_worker_leave_no_limit_to_blas(rows):
+def test_worker_threads_leave_blas_limits_unchanged(rows):
     with threadpool_limits(2, user_api="blas"):
         model = DaskJLFactorizedNTKRegressor(tol=None, **PARAMS).fit(rows, Y)
         predictions = model.predict(rows).compute()
@@ -78,7 +78,7 @@ def test_threads_of_a_worker_leave_no_limit_to_blas(rows):
         (DaskJLFactorizedNTKClassifier(tol=1e-9, **PARAMS), Y > 0),
     ],
 )
-def test_warnings_point_at_the_line_of_the_user(rows, model, y):
+def test_warnings_point_at_the_calling_line_of_dask_fits(rows, model, y):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         model.fit(rows, y)
@@ -93,7 +93,7 @@ def test_warnings_point_at_the_line_of_the_user(rows, model, y):
         (DaskJLFactorizedNTKClassifier, np.array(["low", "high"])[(Y > 0) * 1]),
     ],
 )
-def test_checkpoints_hold_no_client_and_go_on(rows, client, tmp_path, make, y):
+def test_checkpoints_without_client_resume(rows, client, tmp_path, make, y):
     params = {"tol": None, "client": client, **PARAMS}
     whole = make(**params).fit(rows, y)
     path = tmp_path / "network"
@@ -115,7 +115,7 @@ def test_checkpoints_hold_no_client_and_go_on(rows, client, tmp_path, make, y):
 # ---------------------------------------------------------------- addresses
 
 
-def test_nothing_listens_to_other_machines(client):
+def test_ports_are_local(client):
     psutil = pytest.importorskip("psutil")
     connections = psutil.Process().net_connections(kind="inet")
     listening = {c.laddr.ip for c in connections if c.status == "LISTEN"}
@@ -123,7 +123,7 @@ def test_nothing_listens_to_other_machines(client):
 
 
 def sources():
-    """Files whose code, or advice, somebody may run."""
+    """Files with code or commands that users may run."""
     for folder in ("sklearn_jlntk", "tests", "examples", "benchmarks", "docs"):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in {".py", ".rst", ".md"} and path != Path(__file__):
@@ -142,7 +142,7 @@ def starts_of_clusters(text):
 
 
 def is_local(arguments):
-    """Whether a cluster started so is seen by this machine only, or is another's."""
+    """Whether the arguments open ports on this machine only, or name a running cluster."""
     if re.match(r"\.\.\.|(\w+|([\"']).*?\2)\s*(,|$)", arguments):
         return True  # a cluster or an address, given by position
     wanted = ["dashboard_address"]
@@ -153,7 +153,7 @@ def is_local(arguments):
     )
 
 
-def test_clusters_are_started_for_this_machine():
+def test_examples_start_local_clusters():
     opened = [
         (path, arguments)
         for path in sources()
@@ -163,7 +163,7 @@ def test_clusters_are_started_for_this_machine():
     assert not opened, "These open a dashboard, or more, to the network."
 
 
-def test_starts_of_clusters_are_told_apart():
+def test_parser_recognises_local_clusters():
     text = (
         "Client(); Client(cluster); Client('tcp://a:1'); Client(n_workers=2);"
         "LocalCluster(n_workers=f(1), dashboard_address=':0');"

@@ -26,7 +26,7 @@ OPTIONS = [{}, {"depth": 2, "train": "all", "bias": 0.1}, {"depth": 0}]
 
 @pytest.mark.parametrize("chunks", [50, 17, (1, 30, 19)], ids=str)
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_matrix_is_that_of_one_machine(da, chunks, options):
+def test_matrix_equals_kernel_in_memory(da, chunks, options):
     X, Y = rows(), rows(n=23, seed=1)
     lazy = da.from_array(X, chunks=(chunks, -1))
     K = ntk_kernel(lazy, **options)
@@ -55,7 +55,7 @@ def test_matrix_is_exactly_symmetric_and_computes_half(da, monkeypatch):
 
 
 @pytest.mark.parametrize("dtypes", ["ff", "fd", "dd"])
-def test_dtype_is_told_before_computing(da, dtypes):
+def test_dtype_is_known_before_computing(da, dtypes):
     X, Y = rows().astype(dtypes[0]), rows().astype(dtypes[1])
     K = ntk_kernel(da.from_array(X, chunks=(20, -1)), da.from_array(Y, chunks=(20, -1)))
     assert K.dtype == K.compute().dtype
@@ -96,7 +96,7 @@ def test_chunks_may_be_sparse(da, others, dtype):
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_chunks_may_have_no_rows(da, options):
+def test_empty_chunks(da, options):
     X, Y = rows(), rows(n=23, seed=1)
     lazy = da.from_array(X, chunks=((20, 0, 30), -1))
     chosen = lazy[lazy[:, 0] > 1.5].compute_chunk_sizes()
@@ -134,8 +134,8 @@ def test_extreme_eigenvalue_over_tiles(da, which, n):
     assert abs(found.value - expected) <= found.error + 1e-9 * values[-1]
 
 
-def test_no_tile_is_larger_than_two_chunks(da):
-    """A product of a matrix of 5 GB, of which tiles of 2 MB are there at a time."""
+def test_tiles_have_the_size_of_chunks(da):
+    """Product with a matrix of 5 GB, of which tiles of 2 MB are in memory at a time."""
     n = 26_000
     X = da.from_array(rows(n=n, d=1), chunks=(500, -1))
     K = ntk_kernel(X, depth=0)
@@ -179,7 +179,7 @@ def test_error_says_what_to_do(da):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_rows_that_are_not_finite_are_named(da, bad):
+def test_error_names_rows_that_are_not_finite(da, bad):
     X = rows()
     X[25] = bad
     lazy = da.from_array(X, chunks=(20, -1))
@@ -193,7 +193,7 @@ def test_rows_that_are_not_finite_are_named(da, bad):
         ntk_kernel(da.from_array(rows(), chunks=(10, -1)), lazy)[:10, 20:40].compute()
 
 
-def test_without_dask_the_error_says_what_to_install(monkeypatch):
+def test_error_without_dask_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "dask.array", None)
     with pytest.raises(ImportError, match=r"pip install 'sklearn_jlntk\[dask\]'"):
         ntk_kernel(rows())

@@ -1,4 +1,4 @@
-"""Rows on a cluster as callers have them: sparse, in frames, of any dtype and size."""
+"""Kinds of rows for fits on a cluster: sparse, in frames, of any dtype and scale."""
 
 from functools import partial
 
@@ -63,14 +63,14 @@ def both(name, rows, **params):
 
 
 def answer(model, rows):
-    """Real numbers that a fitted model answers, computed."""
+    """Decision values or predictions of a fitted model, computed."""
     method = getattr(model, "decision_function", model.predict)
     return np.asarray(method(rows))
 
 
 @pytest.mark.parametrize("given", GIVEN)
 @pytest.mark.parametrize("name", PAIRS)
-def test_sparse_rows_are_taken_and_left(name, given):
+def test_sparse_rows_are_accepted_and_unchanged(name, given):
     rows = GIVEN[given]
     before = dict(vars(rows))
     copies = {k: v.copy() for k, v in before.items() if isinstance(v, np.ndarray)}
@@ -85,7 +85,7 @@ def test_sparse_rows_are_taken_and_left(name, given):
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_sparse_chunks_are_taken_and_left(name, da):
+def test_sparse_chunks_are_accepted_and_unchanged(name, da):
     chunks = [messy(writeable=False), canonical_rows(sparse.csr_matrix)]
     lazy = da.concatenate(
         [
@@ -105,7 +105,7 @@ def test_sparse_chunks_are_taken_and_left(name, da):
 @pytest.mark.parametrize("frame", ["pandas", "polars"])
 @pytest.mark.parametrize("column", ["chunks", "to_dask_array"])
 @pytest.mark.parametrize("name", PAIRS)
-def test_names_of_columns_mean_nothing(name, column, frame):
+def test_column_names_of_frames_are_ignored(name, column, frame):
     columns = dict(zip([column, *"abcdefg"], X.T, strict=True))
     rows = pytest.importorskip(frame).DataFrame(columns)
     on_cluster, local = both(name, rows)
@@ -116,7 +116,7 @@ def test_names_of_columns_mean_nothing(name, column, frame):
 @pytest.mark.parametrize("of_fit", DTYPES)
 @pytest.mark.parametrize("container", ["CSR", "lazy"])
 @pytest.mark.parametrize("name", PAIRS)
-def test_fit_and_answer_have_the_dtype_of_their_rows(
+def test_fit_and_predictions_have_the_dtype_of_rows(
     name, container, of_fit, of_predict, da
 ):
     kept = {"int64": "float64"}
@@ -136,7 +136,7 @@ def test_fit_and_answer_have_the_dtype_of_their_rows(
 
 @pytest.mark.parametrize("dtype, scale", [("float32", 1e20), ("float64", 1e-150)])
 @pytest.mark.parametrize("name", PAIRS)
-def test_scaled_rows_of_any_size_give_the_same_fit(name, dtype, scale, da):
+def test_scale_of_rows_does_not_change_the_fit(name, dtype, scale, da):
     make, _ = PAIRS[name]
     found = []
     for s in (1.0, scale):
@@ -145,7 +145,7 @@ def test_scaled_rows_of_any_size_give_the_same_fit(name, dtype, scale, da):
     assert_close(*found, rtol=1e-3, atol=1e-3)
 
 
-def test_kernels_of_numbers_of_numpy_and_of_rows_too_large(da):
+def test_kernel_of_numpy_scalars_and_overflowing_rows(da):
     rows = da.from_array(X.astype("float32"), chunks=(20, 8))
     options = {"depth": np.uint8(3), "train": "all", "bias": np.float64(0.5)}
     K = ntk_kernel(rows, **options)
@@ -176,8 +176,8 @@ def go_on(model, how, rows, y):
 @pytest.mark.parametrize("how", ["warm start", "partial_fit"])
 @pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
 @pytest.mark.parametrize("form", FORMS)
-def test_one_column_is_one_output_in_any_form(da, form, lazy, how):
-    """As many rows as components: what is not told apart broadcasts without an error."""
+def test_single_column_is_one_output_in_any_form(da, form, lazy, how):
+    """With as many rows as components, wrong shapes would broadcast without an error."""
     n = X.shape[1] + 1
     y = Y[:n]
     rows = da.from_array(X[:n], chunks=(5, -1)) if lazy else X[:n]
@@ -196,7 +196,7 @@ def test_one_column_is_one_output_in_any_form(da, form, lazy, how):
 
 @pytest.mark.parametrize("how", ["warm start", "partial_fit"])
 @pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
-def test_other_numbers_of_outputs_are_refused(da, lazy, how):
+def test_error_for_other_number_of_outputs(da, lazy, how):
     rows = da.from_array(X, chunks=(20, -1)) if lazy else X
     two = np.stack([Y, Y], axis=1)
     model = DaskJLFactorizedNTKRegressor(**NETWORK).fit(rows, Y)
@@ -217,7 +217,7 @@ def test_other_numbers_of_outputs_are_refused(da, lazy, how):
     ],
 )
 @pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
-def test_labels_outside_the_classes_are_refused(da, lazy, labels, classes, match):
+def test_error_for_labels_outside_the_classes(da, lazy, labels, classes, match):
     rows = da.from_array(X, chunks=(20, -1)) if lazy else X
     model = DaskJLFactorizedNTKClassifier(**NETWORK)
     model.fit(rows, np.where(Y > 0, "high", "low"))
@@ -227,7 +227,7 @@ def test_labels_outside_the_classes_are_refused(da, lazy, labels, classes, match
 
 @pytest.mark.parametrize("param", ["alpha", "learning_rate", "tol"])
 @pytest.mark.parametrize("name", PAIRS)
-def test_numbers_of_numpy_leave_float32_alone(name, param, da):
+def test_numpy_scalars_keep_float32(name, param, da):
     rows = da.from_array(X.astype("float32"), chunks=(20, -1))
     make, _ = PAIRS[name]
     model = make(**{**NETWORK, param: np.float64(1e-3)}).fit(rows, targets(name))

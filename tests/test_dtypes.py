@@ -51,7 +51,7 @@ def check_answers(model, rows, dtype):
 @pytest.mark.parametrize("of_fit", DTYPES)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_fit_and_answer_have_the_dtype_of_their_rows(name, container, of_fit):
+def test_fit_and_predictions_have_the_dtype_of_rows(name, container, of_fit):
     model = fitted(ESTIMATORS[name], rows_of(of_fit, container), Y)
     for attribute in FITTED_ARRAYS:
         if hasattr(model, attribute):

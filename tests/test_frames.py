@@ -39,7 +39,7 @@ def frame(request):
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_names_of_columns_mean_nothing(name, frame):
+def test_column_names_of_frames_are_ignored(name, frame):
     rows = frame(dict(zip(NAMES, X.T, strict=True)))
     expected = answers(fitted(ESTIMATORS[name], X, Y), X)
     for method, answer in answers(fitted(ESTIMATORS[name], rows, Y), rows).items():

@@ -60,7 +60,7 @@ def go_on(model, how, X, y):
     ],
     ids=["column", "list", "list of lists", "series", "frame"],
 )
-def test_one_column_is_one_output_in_any_form(rows, how, form):
+def test_single_column_is_one_output_in_any_form(rows, how, form):
     X, y = data()
     model = JLFactorizedNTKRegressor(**SMALL).fit(X, y)
     expected = go_on(clone(model).fit(X, y), how, rows(X), y)
@@ -85,7 +85,7 @@ def test_report_of_a_column_is_that_of_a_row():
 
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("how", GOING_ON)
-def test_other_numbers_of_outputs_are_refused(rows, how):
+def test_error_for_other_number_of_outputs(rows, how):
     X, y = data()
     _, two = data(n_outputs=2)
     model = JLFactorizedNTKRegressor(**SMALL).fit(X, y)

@@ -1,10 +1,10 @@
 """The factorised networks over the rows of a Dask cluster.
 
-Full-batch gradient descent is a sum over rows. The rows stay on the workers, in chunks;
-each step sends them the weights and brings back one gradient. The model is that of a
-single machine, to rounding, however the rows are cut.
+The gradient is a sum over rows. The rows stay on the workers, in chunks; each step sends
+the weights to the workers and returns one gradient. Up to rounding, the model is that of a
+single machine for every way to cut the rows into chunks.
 
-Needs the extra ``dask``, which is imported when a model is first fitted or predicts.
+Needs the extra ``dask``. Dask is imported when a model is first fitted or predicts.
 """
 
 from sklearn_jlntk.dask._classifier import DaskJLFactorizedNTKClassifier

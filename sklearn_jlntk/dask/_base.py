@@ -1,4 +1,4 @@
-"""The estimators over a cluster: what is theirs beyond parameters and documentation."""
+"""Base class of the estimators that train on a Dask cluster."""
 
 import copy
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ from sklearn_jlntk._validation import (
     check_two_classes,
     unchanged_on_error,
 )
-from sklearn_jlntk.dask import _samples
+from sklearn_jlntk.dask import _chunk_functions as of_chunk
 from sklearn_jlntk.dask._client import connected, import_dask
 from sklearn_jlntk.dask._cluster import Cluster
 from sklearn_jlntk.dask._data import RowsOnCluster
@@ -28,7 +28,7 @@ __all__ = ["DaskEstimator"]
 
 
 class DaskEstimator(NetworkEstimator):
-    """Base of the estimators that train on the rows of a cluster."""
+    """Base class of the estimators that train on the rows of a cluster."""
 
     _local_class = None  # the estimator that computes the same on one machine
 
@@ -87,12 +87,12 @@ class DaskEstimator(NetworkEstimator):
         self.client = client
 
     def to_local(self):
-        """The same fitted model as an estimator of a single machine.
+        """Convert to the fitted estimator for a single machine.
 
         Returns
         -------
         estimator : JLFactorizedNTKRegressor or JLFactorizedNTKClassifier
-            With the parameters of this one but `client`, and what was fitted.
+            The same model, with all parameters except `client`.
         """
         check_is_fitted(self, "weights_")
         params = self.get_params(deep=False)
@@ -107,7 +107,7 @@ class DaskEstimator(NetworkEstimator):
         return local
 
     def _fit(self, X, y, sample_weight, *, resume, warn, classes=None):
-        """Check what came in, lay it out on the workers and train on it there."""
+        """Validate the input, distribute it over the workers and train on it there."""
         self._check_supported()
         with unchanged_on_error(self), ExitStack() as exits:
             self.client_ = connected(self.client)
@@ -120,7 +120,7 @@ class DaskEstimator(NetworkEstimator):
             cluster = exits.enter_context(Cluster(self.client_, table.bounds))
             n_chunks = len(table.bounds)
             columns = cluster.keep(
-                _samples.checked_column,
+                of_chunk.checked_column,
                 table.y,
                 table.sample_weight,
                 table.places,
@@ -138,7 +138,7 @@ class DaskEstimator(NetworkEstimator):
         return self
 
     def _table(self, X, y, sample_weight, *, reset):
-        """Chunks of Dask arrays, or of arrays in memory cut to one for each thread."""
+        """Chunks of Dask arrays; arrays in memory are cut into one chunk per thread."""
         options = {"labels": is_classifier(self), "reset": reset}
         if is_dask(X):
             return dask_table(self, X, y, sample_weight, **options)
@@ -146,7 +146,7 @@ class DaskEstimator(NetworkEstimator):
         return host_table(self, X, y, sample_weight, n_threads, **options)
 
     def _check_supported(self):
-        """Error for a device that the workers do not have."""
+        """Raise ValueError for a device that the workers do not support."""
         if self.device == "cuda":
             raise ValueError(
                 "device='cuda' is not supported on a Dask cluster; the workers compute "
@@ -154,8 +154,8 @@ class DaskEstimator(NetworkEstimator):
             )
 
     def _set_classes(self, cluster, columns, classes, *, resume):
-        """Labels of all chunks, and their coding; later fits are held to them."""
-        labels = np.unique(np.concatenate(cluster.each(_samples.labels_of, columns)))
+        """Set `classes_` and the coding of labels; when resuming, check them instead."""
+        labels = np.unique(np.concatenate(cluster.each(of_chunk.labels_of, columns)))
         check_classification_targets(labels)
         if not resume:
             binarizer = LabelBinarizer(neg_label=-1, pos_label=1)
@@ -169,8 +169,8 @@ class DaskEstimator(NetworkEstimator):
         check_two_classes(self.classes_)
 
     def _weighted_classes(self, cluster, columns):
-        """Columns whose weights are multiplied by those of their classes."""
-        (totals,) = cluster.total(_samples.class_totals, columns, self.classes_)
+        """Columns with sample weights multiplied by class weights."""
+        (totals,) = cluster.total(of_chunk.class_totals, columns, self.classes_)
         weights = compute_class_weight(
             self.class_weight,
             classes=self.classes_[totals > 0],
@@ -181,14 +181,14 @@ class DaskEstimator(NetworkEstimator):
         of_class[totals > 0] = weights
         n_chunks = len(columns)
         return cluster.keep(
-            _samples.with_class_weights,
+            of_chunk.with_class_weights,
             columns,
             [self.classes_] * n_chunks,
             [of_class] * n_chunks,
         )
 
     def _lazy(self, X, method):
-        """Dask array of what a method of the local estimator gives for each chunk."""
+        """Dask array of the results of a method of the local estimator for each chunk."""
         check_columns(X)
         validate_data(self, X, skip_check_array=True, reset=False)
         local = self.to_local()
@@ -207,7 +207,7 @@ class DaskEstimator(NetworkEstimator):
         )
 
     def __getstate__(self):
-        """State without the client, which lives in this process alone."""
+        """State without the client, which is connected in this process only."""
         state = super().__getstate__()
         return {**{k: v for k, v in state.items() if k != "client_"}, "client": None}
 

@@ -1,4 +1,4 @@
-"""The classifier over a Dask cluster."""
+"""Classification by a factorised network on a Dask cluster."""
 
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
@@ -12,17 +12,17 @@ __all__ = ["DaskJLFactorizedNTKClassifier"]
 
 
 class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
-    r"""Classification by a factorised network, trained where its rows are: on Dask.
+    r"""Classification by a factorised network whose rows are on a Dask cluster.
 
-    The model of :class:`~sklearn_jlntk.JLFactorizedNTKClassifier`, to rounding, however
-    the rows are cut into chunks; see :class:`DaskJLFactorizedNTKRegressor` for what is
-    held and moved, and for what happens when a worker dies.
+    Up to rounding, the model of :class:`~sklearn_jlntk.JLFactorizedNTKClassifier` for
+    every way to cut the rows into chunks. Memory, communication and the loss of workers
+    are described in :class:`DaskJLFactorizedNTKRegressor`.
 
     Parameters
     ----------
     client : distributed.Client or None, default=None
-        Where to train; None is the client that was started last, and inside a task that of
-        its worker. It is not copied into pickles, which have None in its place.
+        Client of the cluster to train on. None is the client that was started last, or
+        inside a task that of its worker. Pickles have None in its place.
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
     width : int, default=384
@@ -33,52 +33,53 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
         Kinds of C and of A.
     learning_rate : float or "auto", default="auto"
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
-        H(0) plus alpha, found in 16 sums over the rows.
+        H(0) plus alpha, computed in 16 passes over the rows.
     max_iter : int, default=500
-        Steps at the most.
+        Largest number of steps.
     tol : float or None, default=1e-4
-        Training has converged when, over `n_iter_no_change` steps, the loss fell by less
-        than `tol` times its value at the start a step. None takes all steps.
+        Training has converged when, averaged over `n_iter_no_change` steps, a step lowers
+        the loss by less than `tol` times its initial value. None takes all steps.
     alpha : float, default=0.0
-        Pull towards the initial weights.
+        Strength of the penalty on the distance from the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them.
     initial_output : {"zero", "random"}, default="zero"
         Whether the output at the initial weights is subtracted.
     fit_intercept : bool, default=True
-        Whether the weighted mean of the targets is taken out before training.
+        Whether the weighted mean of the targets is subtracted before training.
     early_stopping : bool, default=False
-        Whether to hold out samples, those that one machine would. A step then takes a
-        second sum over the rows, and the split brings
-        the labels of all rows here.
+        Whether to hold out samples, the same ones as on a single machine. A step then
+        takes a second sum over the rows, and the split needs the labels of all rows in
+        this process.
     validation_fraction : float, default=0.1
         Share of the samples held out.
     n_iter_no_change : int, default=10
-        Steps over which `tol` is judged.
+        Number of steps over which `tol` is applied.
     class_weight : dict, "balanced" or None, default=None
         Factors of the sample weights, by label; ``"balanced"`` gives all classes the same
         total weight.
     warm_start : bool, default=False
-        Whether `fit` goes on from the fitted weights.
+        Whether `fit` continues from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        Both take plain steps here: following the flips of gates from event to event
-        needs all rows in one memory. `to_local` hands the value on.
+        Both take plain steps here; steps by gate events need all rows in one memory.
+        `to_local` passes the value on.
     device : {"cpu"} or None, default=None
         The workers compute with NumPy.
     random_state : int, RandomState instance or None, default=None
-        Draws C, A, v and B(0), here: one seed is one model on every cluster.
+        Draws C, A, v and B(0), in this process: a seed gives the same model on every
+        cluster.
 
     Attributes
     ----------
     classes_ : array of shape (n_classes,)
         Labels of all chunks, sorted.
     client_ : distributed.Client
-        Where it was trained; not pickled.
+        Client of the cluster that trained the model; not pickled.
     weights_, initial_weights_, input_projection_, hidden_expansion_ : arrays, Operators
         B, B(0), C and A, shaped as those of
         :class:`~sklearn_jlntk.JLFactorizedNTKClassifier`.
     output_signs_, intercept_ : arrays
-        v, and what is added to the network's outputs.
+        v, and the constant added to the outputs of the network.
     learning_rate_, n_iter_, loss_curve_ : float, int, list of float
         Step size, steps taken, and the loss at the start and after each step.
     validation_scores_, best_validation_score_ : list of float, float
@@ -174,13 +175,13 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
         Raises
         ------
         ValueError
-            If there is no client that serves, the input is not valid or not cut as it has
-            to be, or the descent diverges. The estimator is then as it was before.
+            If there is no connected client, the input or its chunks are not valid, or the
+            descent diverges. The estimator is then as it was before.
         MemoryError
-            If a worker has less memory than it is to hold; a warning where it has little
-            more.
+            If the chunks of a worker do not fit into its memory. If they hardly do, there
+            is a warning.
         RuntimeError
-            If workers die again and again.
+            If workers die repeatedly.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
         return self._fit(X, y, sample_weight, resume=resume, warn=True)
@@ -190,16 +191,16 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for up to `max_iter` further steps.
 
-        The same as `fit` with ``warm_start=True``, and silent when it runs out of steps.
+        The same as `fit` with ``warm_start=True``, without a warning after the last step.
 
         Parameters
         ----------
         X : {Dask array, array-like} of shape (n_samples, n_features)
-            Rows, normally those of the calls before.
+            Rows, normally those of earlier calls.
         y : {Dask array, array-like} of shape (n_samples,)
             Labels, of two classes or more.
         classes : array-like of shape (n_classes,), default=None
-            All labels, for the first call; None takes those of y.
+            All labels, for the first call; None uses the labels in y.
         sample_weight : {Dask array, array-like} of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -224,7 +225,7 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
         Returns
         -------
         scores : {Dask array, ndarray} of shape (n_samples,) or (n_samples, n_classes)
-            A Dask array, not computed yet, where X is one.
+            A Dask array that is not computed yet if X is a Dask array.
         """
         if is_dask(X):
             return self._lazy(X, "decision_function")
@@ -241,15 +242,15 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
         Returns
         -------
         probabilities : {Dask array, ndarray} of shape (n_samples, n_classes)
-            A Dask array, not computed yet, where X is one; those of
-            :meth:`sklearn_jlntk.JLFactorizedNTKClassifier.predict_proba`.
+            Those of :meth:`sklearn_jlntk.JLFactorizedNTKClassifier.predict_proba`. A Dask
+            array that is not computed yet if X is a Dask array.
         """
         if is_dask(X):
             return self._lazy(X, "predict_proba")
         return self.to_local().predict_proba(X)
 
     def predict(self, X):
-        """Predicted labels, those of the largest output.
+        """Predicted labels, which have the largest outputs.
 
         Parameters
         ----------
@@ -259,6 +260,6 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
         Returns
         -------
         y : {Dask array, ndarray} of shape (n_samples,)
-            A Dask array, not computed yet, where X is one.
+            A Dask array that is not computed yet if X is a Dask array.
         """
         return self._lazy(X, "predict") if is_dask(X) else self.to_local().predict(X)

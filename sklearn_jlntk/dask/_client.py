@@ -1,4 +1,4 @@
-"""The client of a Dask cluster: which one, whether it serves, and calls from a task."""
+"""Find and check the client of a Dask cluster, also from inside a task."""
 
 from contextlib import contextmanager
 from importlib import import_module
@@ -7,7 +7,7 @@ __all__ = ["connected", "import_dask", "outside_worker_threads"]
 
 
 def import_dask():
-    """The modules dask, dask.array and distributed, or an error that names the extra."""
+    """Modules dask, dask.array and distributed; ImportError names the missing extra."""
     try:
         return tuple(map(import_module, ("dask", "dask.array", "distributed")))
     except ImportError as error:
@@ -18,7 +18,7 @@ def import_dask():
 
 
 def connected(client):
-    """The client given, or the one that was started last; inside a task its worker's."""
+    """Checked client: the given one, or the last one started (in a task, its worker's)."""
     _, _, distributed = import_dask()
     if client is not None and not isinstance(client, distributed.Client):
         raise TypeError(
@@ -53,10 +53,10 @@ def connected(client):
 
 @contextmanager
 def outside_worker_threads():
-    """Inside a task, leave its worker's thread to other tasks; elsewhere do nothing.
+    """Inside a task, release its worker's thread to other tasks; elsewhere do nothing.
 
-    A fit waits for tasks of its own. Fits that are tasks themselves would otherwise fill
-    all threads of the workers and wait for threads for ever.
+    A fit waits for tasks that it submits. If fits run as tasks themselves, they could
+    otherwise occupy all threads of the workers, and wait forever.
     """
     _, _, distributed = import_dask()
     try:

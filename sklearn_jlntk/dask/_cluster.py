@@ -1,9 +1,9 @@
 """Chunks on the workers of a cluster, and sums over them in one round trip.
 
-Whatever a worker holds is the result of a task that can be computed again, back to the
-reading of the rows. A worker that dies therefore takes nothing with it. The scheduler
-computes its chunks on other workers; where it cannot, since none was running at that
-moment, they are given to those that run later.
+Everything on a worker is the result of a task that can be computed again, from reading
+the rows on. So no data is lost when a worker dies. The scheduler computes its chunks on
+other workers. If none was running at that moment, the chunks go to workers that start
+later.
 """
 
 import math
@@ -23,22 +23,23 @@ __all__ = ["Cluster"]
 
 # Partial sums that one task adds.
 _FAN_IN = 8
-# Seconds to wait for a result before looking whether its workers are still there.
+# Seconds to wait for a result before checking that its workers are alive.
 _PATIENCE = 2.0
-# Seconds without any worker after which a warning says so.
+# Seconds without any worker before a warning.
 _ALONE = 60.0
 
 
 class _WorkersLost(Exception):
-    """A sum cannot be computed where its chunks were."""
+    """Workers that hold chunks of a sum are gone."""
 
 
 class Cluster:
-    """Threads of the workers, each with a run of adjacent chunks.
+    """Assignment of chunks to workers, with functions applied to chunks and their sums.
 
-    `bounds` are first and last row of the chunks, (start, stop). A run is as close to an
-    equal share of the rows as the chunks allow. Inside a ``with`` statement a task that
-    uses it leaves the thread of its worker, and at its end nothing is left on the workers.
+    Each thread of a worker has a run of adjacent chunks, with a share of the rows as equal
+    as the chunks allow. `bounds` are pairs (start, stop) of rows, one for each chunk. Use
+    it in a ``with`` statement: inside, a task that uses it releases its worker's thread;
+    at the end, everything is removed from the workers.
     """
 
     def __init__(self, client, bounds):
@@ -59,7 +60,7 @@ class Cluster:
         self._runs = [runs[run] for run in filled]
         self._homes = [homes[run] for run in filled]
         self._n_rows = [bounds[run[-1]][1] - bounds[run[0]][0] for run in self._runs]
-        self._remotes = []  # weak references: what nobody needs is not computed again
+        self._remotes = []  # weak: results without other references are not recomputed
         self._alone_since = None
         self._exits = ExitStack()
 
@@ -72,29 +73,29 @@ class Cluster:
         self._exits.close()
 
     def release(self):
-        """Let the workers forget all that they hold and have to do for this object."""
+        """Cancel the tasks of this object, and remove their results from the workers."""
         for remote in self._needed():
             remote.release()
         self._remotes.clear()
 
     def check_room(self, bytes_per_row):
-        """Error or warning where the memory of the workers is too small for the rows."""
+        """Raise or warn if the memory of the workers is too small for the rows."""
         n_bytes = dict.fromkeys(self._homes, 0)
         for home, n_rows in zip(self._homes, self._n_rows, strict=True):
             n_bytes[home] += n_rows * bytes_per_row
         check_room(self.client, n_bytes)
 
     def share(self, value):
-        """The value on a worker, from which the others fetch it."""
+        """Put a value on one worker, from which the others fetch it."""
         remote = Remote(Recipe(_same, (value,)))
         self._remotes.append(weakref.ref(remote))
         self._submit([remote])
         return remote
 
     def keep(self, function, *columns):
-        """Results of `function` for each chunk, held by the workers of its run.
+        """Apply `function` to each chunk, and keep the results on the chunk's worker.
 
-        Each of the `columns` is a list with one argument for each chunk.
+        Each of `columns` is a list with one argument for each chunk.
         """
         arguments = list(zip(*columns, strict=True))
         kept = []
@@ -102,15 +103,16 @@ class Cluster:
             here = [Remote(Recipe(function, arguments[chunk], run)) for chunk in chunks]
             self._remotes.extend(map(weakref.ref, here))
             self._submit(here, home)
-            kept.extend(here)  # runs follow each other as their chunks do
+            kept.extend(here)  # runs are in the order of their chunks
         return kept
 
     def total(self, function, chunks, *shared):
         """Sums over the chunks of the entries of the tuples `function(chunk, *shared)`.
 
-        Added within a run first, and then in a tree whose form depends on the runs alone:
-        equal clusters give equal bits. What is shared goes with the tasks, once, unless
-        it is on a worker already. A chunk may be None, and adds nothing.
+        Sums are taken within each run first, then in a tree that depends on the runs only,
+        so that equal clusters give bitwise equal results. `shared` arguments are sent once
+        with the tasks, unless they are on a worker already. Chunks that are None are
+        skipped.
         """
 
         def tree():
@@ -134,13 +136,13 @@ class Cluster:
         return self._compute(tree)
 
     def each(self, function, chunks):
-        """Results of `function(chunk)`, a list; they should be small."""
+        """List of the results of `function(chunk)`, which should be small."""
         return self._compute(
             lambda: named_task(list, [named_task(function, c.task) for c in chunks])
         )
 
     def _submit(self, remotes, home=None):
-        """Have the remotes computed, by the worker of an address where one is given."""
+        """Submit the tasks of remotes, to the worker `home` if one is given."""
         made = {}
         tasks = culled([remote.recipe.task(made) for remote in remotes])
         where = {} if home is None else _at(home)
@@ -149,12 +151,12 @@ class Cluster:
             remote.submitted(task)
 
     def _needed(self):
-        """Remotes that somebody still needs, in the order of their making."""
+        """Remotes that are still referenced, in the order of their creation."""
         found = (reference() for reference in self._remotes)
         return [remote for remote in found if remote is not None]
 
     def _compute(self, build):
-        """Result of the task that `build` makes, made again where its workers were lost."""
+        """Result of the task returned by `build`, which is rebuilt if workers are lost."""
         attempts = 1 + self._dask.config.get("distributed.scheduler.allowed-failures")
         for _ in range(attempts):
             future = self._quietly(self.client.compute, build())
@@ -172,7 +174,7 @@ class Cluster:
         )
 
     def _result(self, future):
-        """Result of a future; `_WorkersLost` where that takes long and they were."""
+        """Result of a future; raises `_WorkersLost` if its workers died meanwhile."""
         patience = _PATIENCE
         while True:
             try:
@@ -181,32 +183,34 @@ class Cluster:
                 if future.status == "error":
                     return future.result()  # raises what the task has raised
                 if future.status == "finished":
-                    patience *= 2  # it is the transfer that takes long
+                    patience *= 2  # the transfer of the result takes long
                 threads = self._threads()
                 if threads and self._lost_runs(threads):
                     raise _WorkersLost from None
 
     def _threads(self):
-        """Threads of each worker by its address; empty where none is known."""
+        """Number of threads of each worker by address; empty if there are no workers."""
         try:
             threads = self.client.nthreads()
-        except OSError:  # out of reach; if for good, the client cancels its futures
+        except (
+            OSError
+        ):  # no connection; if it stays away, the client cancels its futures
             return {}
         self._warn_if_alone(threads)
         return threads
 
     def _lost_runs(self, threads):
-        """Runs whose worker is not there."""
+        """Runs whose worker is gone."""
         return [run for run, home in enumerate(self._homes) if home not in threads]
 
     def _replace_lost(self):
-        """Give the runs of lost workers to those with the fewest rows a thread."""
+        """Assign runs of lost workers to the workers with the fewest rows per thread."""
         lost = self._lost_runs(self._threads())
         remotes = [remote for remote in self._needed() if remote.recipe.run in lost]
         for remote in remotes:
             remote.release()
-        # A task that the scheduler knows keeps the worker that it had. The answer to this
-        # says that it was told to forget these.
+        # The scheduler keeps the worker of a task that it knows. A reply to `_threads`
+        # means that it has processed the releases above.
         while not (threads := self._threads()):
             time.sleep(_PATIENCE / 10)
         n_rows = dict.fromkeys(threads, 0)
@@ -223,7 +227,7 @@ class Cluster:
                 self._submit(here, self._homes[run])
 
     def _warn_if_alone(self, threads):
-        """Warn, once, where the cluster has had no workers for a while."""
+        """Warn once if the cluster has had no workers for `_ALONE` seconds."""
         if threads:
             self._alone_since = None
         elif self._alone_since is None:
@@ -237,10 +241,10 @@ class Cluster:
             )
 
     def _quietly(self, submit, task):
-        """Future of the task.
+        """Future of a task, without Dask's warning about large graphs.
 
-        Weights go with the graph, so that the scheduler can send them again. They are as
-        large as they are: Dask's warning, to load data elsewhere, would be of no use.
+        Weights are part of the graph, so that the scheduler can send them again. The
+        warning advises to load data on the workers, which does not apply to weights.
         """
         size = {"distributed.admin.large-graph-warning-threshold": "1 PiB"}
         with self._dask.config.set(size):
@@ -248,7 +252,7 @@ class Cluster:
 
 
 def _at(address):
-    """Where a task is to run, as long as that worker lives."""
+    """Annotation that runs a task on a worker, or on others if that worker is gone."""
     return {"workers": [address], "allow_other_workers": True}
 
 
@@ -262,5 +266,5 @@ def _total_of_run(function, chunks, *shared):
 
 
 def _add(*parts):
-    """Sums of the entries of tuples."""
+    """Entrywise sum of tuples."""
     return tuple(reduce(operator.add, entries) for entries in zip(*parts, strict=True))

@@ -1,11 +1,11 @@
-"""Training data whose rows lie in chunks on the workers of a cluster."""
+"""Training data and samples in chunks on the workers, as seen from the client."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
-from sklearn_jlntk.dask import _samples
+from sklearn_jlntk.dask import _chunk_functions as of_chunk
 from sklearn_jlntk.dask._cluster import Cluster
 from sklearn_jlntk.dask._tables import Table
 from sklearn_jlntk.neural_network._samples import curvature_in_weight_space
@@ -14,20 +14,20 @@ from sklearn_jlntk.operators import Identity
 
 @dataclass(frozen=True, eq=False)
 class RowsOnCluster:
-    """`TrainingData` of a table of chunks.
+    """`TrainingData` of a table whose chunks are on the workers.
 
     Parameters
     ----------
     cluster : Cluster
-        Workers, and which chunks each of them has.
+        Workers with their chunks.
     table : Table
         Chunks of rows, targets or labels, and weights.
     columns : list
-        Checked pairs of targets and weights on the workers.
+        Validated pairs of targets and weights, one for each chunk, on the workers.
     binarizer : LabelBinarizer or None
         Coding of labels; None for real targets.
     for_callbacks : dict
-        X, y and metadata as callbacks see them.
+        X, y and metadata that callbacks receive.
     """
 
     cluster: Cluster
@@ -38,12 +38,12 @@ class RowsOnCluster:
 
     @property
     def shape(self):
-        """Numbers of samples and of features."""
+        """Number of samples and number of features."""
         return self.table.n_rows, self.table.n_features
 
     @property
     def output_shape(self):
-        """Empty, or the number of outputs."""
+        """Empty for one output, else (n_outputs,)."""
         if self.binarizer is None:
             return self.table.output_shape
         n_classes = len(self.binarizer.classes_)
@@ -55,32 +55,36 @@ class RowsOnCluster:
         return np.empty(0, self.table.dtype)
 
     def _of_chunks(self, function):
-        """Results of a function of rows, columns and names of places, on the workers."""
+        """Apply a function of rows, columns and name of the chunk on the workers."""
         table = self.table
         return self.cluster.keep(function, table.X, self.columns, table.places)
 
     def row_norm(self):
-        """`RowNorm` of all rows, which are read once for it."""
-        (norm,) = self.cluster.total(_samples.first, self._of_chunks(_samples.row_norm))
+        """`RowNorm` of all rows, in one pass over them."""
+        (norm,) = self.cluster.total(
+            of_chunk.identity, self._of_chunks(of_chunk.row_norm)
+        )
         return norm
 
     def target_moments(self):
         """`TargetMoments` of all targets."""
         (moments,) = self.cluster.total(
-            _samples.target_moments, self.columns, self.binarizer
+            of_chunk.target_moments, self.columns, self.binarizer
         )
         if not moments.weight > 0:
             raise ValueError("All entries of sample_weight are zero; no row is left.")
         return moments
 
     def count_distinct(self):
-        """Number of distinct rows of positive weight; the rows are read once for it."""
-        kept = self._of_chunks(_samples.distinct_hashes)
-        return np.unique(np.concatenate(self.cluster.each(_samples.first, kept))).size
+        """Number of distinct rows of positive weight, in one pass over the rows."""
+        kept = self._of_chunks(of_chunk.distinct_hashes)
+        return np.unique(
+            np.concatenate(self.cluster.each(of_chunk.identity, kept))
+        ).size
 
     def positive(self):
-        """Rows of positive weight, None for all."""
-        masks = self.cluster.each(_samples.positive_rows, self.columns)
+        """Mask of the rows of positive weight; None if all are."""
+        masks = self.cluster.each(of_chunk.positive_rows, self.columns)
         if all(mask is None for mask in masks):
             return None
         return np.concatenate(
@@ -91,48 +95,48 @@ class RowsOnCluster:
         )
 
     def labels(self):
-        """Labels on this machine, None for real targets."""
+        """Labels of all rows in local memory; None for real targets."""
         if self.binarizer is None:
             return None
-        return np.concatenate(self.cluster.each(_samples.targets_of, self.columns))
+        return np.concatenate(self.cluster.each(of_chunk.targets_of, self.columns))
 
     def samples(self, start):
-        """`SamplesOnCluster` for a network."""
+        """`SamplesOnCluster` of all rows, sketched by the network of `start`."""
         table, n_chunks = self.table, len(self.columns)
         n_components, n_outputs = start.weights.shape[1], start.network.n_outputs
         self.cluster.check_room(table.bytes_per_row(n_components, n_outputs))
         chunks = self.cluster.keep(
-            _samples.samples_of,
+            of_chunk.samples_of,
             table.X,
             self.columns,
             table.places,
             [self.cluster.share(start)] * n_chunks,
             [self.binarizer] * n_chunks,
         )
-        # Samples are sketched already; C need not travel again.
+        # Samples are sketched by now, so C is not sent again.
         sketched = replace(start.network, input_projection=Identity((None, None), None))
         return SamplesOnCluster(
             self.cluster, table.bounds, chunks, self.cluster.share(sketched)
         )
 
     def close(self):
-        """Nothing: the cluster is told at the end of the fit what it may forget."""
+        """Do nothing: `Cluster` removes its results from the workers after the fit."""
 
 
 @dataclass(frozen=True, eq=False)
 class SamplesOnCluster:
-    """`TrainingSamples` in chunks on the workers: weights out, sums back.
+    """`TrainingSamples` in chunks on the workers, which receive weights and return sums.
 
     Parameters
     ----------
     cluster : Cluster
-        Workers, and which chunks each of them has.
+        Workers with their chunks.
     bounds : list of pairs of int
-        First row of each chunk, and the one after its last.
+        Rows (start, stop) of each chunk.
     chunks : list
-        `Samples` on the workers, None for a chunk without rows.
-    network : future
-        The network on a worker, without C.
+        `Samples` on the workers; None for a chunk without rows.
+    network : Remote
+        Network without C, on a worker.
     """
 
     cluster: Cluster
@@ -141,9 +145,9 @@ class SamplesOnCluster:
     network: object
 
     def chosen(self, mask):
-        """The samples of the rows that a host mask has."""
+        """Samples of the rows in a host mask."""
         indices = [np.flatnonzero(mask[start:stop]) for start, stop in self.bounds]
-        kept = self.cluster.keep(_samples.taken, self.chunks, indices)
+        kept = self.cluster.keep(of_chunk.taken, self.chunks, indices)
         chunks = [
             chunk if len(chosen) else None
             for chunk, chosen in zip(kept, indices, strict=True)
@@ -152,23 +156,23 @@ class SamplesOnCluster:
 
     def value_and_gradient(self, network, weights):
         """Half the weighted squared residuals, and the gradient in B."""
-        return self._total(_samples.loss_and_gradient, weights)
+        return self._total(of_chunk.loss_and_gradient, weights)
 
     def squared_error(self, network, weights):
         """Weighted sum of squared residuals."""
-        (error,) = self._total(_samples.squared_error, weights)
+        (error,) = self._total(of_chunk.squared_error, weights)
         return error
 
     def curvature(self, network, weights):
-        """Largest eigenvalue of the weighted kernel, a round trip for each iteration."""
+        """Largest eigenvalue of the weighted kernel, by one round trip per iteration."""
         shared = self.cluster.share(weights)
         return curvature_in_weight_space(
-            lambda direction: self._total(_samples.tangent_image, shared, direction),
+            lambda direction: self._total(of_chunk.tangent_image, shared, direction),
             weights,
         )
 
     def in_memory(self):
-        """Error: no machine holds all samples."""
+        """Raise ValueError, since no machine holds all samples."""
         raise ValueError(
             "learning_rate='theory' needs the smallest eigenvalue of a kernel of all rows "
             "on a side, which no worker holds. Use 'auto' or a number, for instance "
@@ -176,5 +180,5 @@ class SamplesOnCluster:
         )
 
     def _total(self, function, *arguments):
-        """Sums over the chunks of what a function gives for each."""
+        """Sums over the chunks of the results of a function."""
         return self.cluster.total(function, self.chunks, self.network, *arguments)

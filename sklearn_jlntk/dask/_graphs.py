@@ -1,4 +1,4 @@
-"""Chunks of Dask arrays that are read in the task that uses them, not before it."""
+"""Read chunks of Dask arrays in the tasks that use them, and copy graphs."""
 
 import sys
 import uuid
@@ -8,14 +8,14 @@ __all__ = ["UnreadChunk", "call_on_read", "culled", "own_copies", "unread_chunks
 
 
 class UnreadChunk:
-    """Chunk of a Dask array: the last task that makes it, and the tasks that it needs.
+    """Chunk of a Dask array that is not computed yet.
 
     Parameters
     ----------
     task : graph node
-        Gives the chunk when called with the results of what it needs, by name.
+        Last task of the chunk. It takes the results of `needed` by name.
     needed : list of Delayed
-        What it needs; empty where a chunk is read and changed by itself.
+        Tasks that it depends on; empty if the chunk depends on no other task.
     """
 
     def __init__(self, task, needed):
@@ -24,12 +24,12 @@ class UnreadChunk:
 
     @property
     def recipe(self):
-        """A `_Reader` and the arguments that it takes once they are computed."""
+        """A `_Reader` with its arguments, as a tuple."""
         return (_Reader(self.task, [other.key for other in self.needed]), *self.needed)
 
 
 class _Reader:
-    """Function that makes a chunk out of what it needs."""
+    """Function that computes a chunk from the results it depends on."""
 
     def __init__(self, task, names):
         self.task = task
@@ -40,18 +40,18 @@ class _Reader:
 
 
 def _only(results):
-    """The one result."""
+    """The single value of a dict."""
     (result,) = results.values()
     return result
 
 
 def call_on_read(function, *arguments):
-    """Result of the function; what is still a recipe among the arguments is read first."""
+    """Call a function, with recipes among its arguments replaced by their chunks."""
     return function(*map(_read, arguments))
 
 
 def _read(argument):
-    """The chunk of a recipe; anything else is itself."""
+    """Chunk of a recipe; other arguments are returned as they are."""
     if isinstance(argument, tuple) and argument and isinstance(argument[0], _Reader):
         reader, *results = argument
         return reader(*results)
@@ -61,8 +61,8 @@ def _read(argument):
 def unread_chunks(*arrays):
     """Lists of `UnreadChunk`, one list for each Dask array.
 
-    A raw chunk thus lives as long as the one task that uses it. What several chunks need,
-    for instance a mean over all rows, stays a task of its own.
+    A chunk is then in memory only while the task that uses it runs. Tasks that several
+    chunks depend on, such as the mean over all rows, stay separate.
     """
     from dask.core import flatten
     from dask.delayed import Delayed
@@ -71,28 +71,28 @@ def unread_chunks(*arrays):
     if not arrays:
         return []
     arrays = own_copies(*arrays)
-    whole = arrays[0].__dask_graph__()  # that of all of them
+    whole = arrays[0].__dask_graph__()  # the copies share one graph
     (layer,) = whole.layers
     graph = ensure_dict(whole)
     n_dependents = Counter(other for task in graph.values() for other in _needs(task))
 
     def unread(key):
         if n_dependents[key] or not _is_task(graph[key]):
-            # Others need it too, or it is on the cluster already.
+            # Other tasks depend on it too, or it is on the cluster already.
             return UnreadChunk(_only, [Delayed(key, whole, layer=layer)])
         task, other = graph[key], getattr(graph[key], "target", None)
         if n_dependents[other] == 1 and _is_task(graph[other]):
-            task = graph[other]  # the name stood for another
+            task = graph[other]  # `task` was an alias of it
         return UnreadChunk(task, [Delayed(k, whole, layer=layer) for k in _needs(task)])
 
     return [[unread(key) for key in flatten(a.__dask_keys__())] for a in arrays]
 
 
 def own_copies(*arrays):
-    """Dask arrays of the same values, optimised together, in one graph of new names.
+    """Copies of Dask arrays, optimised together, in one graph with new task names.
 
-    A scheduler takes two tasks of one name for the same. Graphs that were optimised with
-    other arrays have different ones by the same names, and may be on the cluster too.
+    A scheduler assumes that tasks of equal names are equal. After optimisation together
+    with other arrays, tasks of the same name differ, and the others may be on the cluster.
     """
     import dask
     from dask.base import clone_key
@@ -103,7 +103,7 @@ def own_copies(*arrays):
     distributed = sys.modules.get("distributed")  # without it nothing is on a cluster
     futures = [] if distributed is None else distributed.futures_of(arrays)
     on_cluster = {future.key: future for future in futures}
-    # Fusing has to be on: it makes one task of all that is done to a chunk.
+    # Fusion has to be on: it merges all operations on a chunk into one task.
     with dask.config.set({"optimization.fuse.active": None}):
         arrays = dask.optimize(*arrays)
     graph = {}
@@ -130,14 +130,14 @@ def _is_task(value):
 
 
 def _needs(value):
-    """Names of what a task needs."""
+    """Names of the tasks that a task depends on."""
     return value.dependencies if _is_task(value) else ()
 
 
 def culled(tasks):
-    """The Delayed with one graph, of what they need and no more.
+    """Delayed objects with one graph that contains only the tasks they depend on.
 
-    A graph of a whole array would else go to the scheduler with every run of its chunks.
+    Otherwise the graph of a whole array would be sent with every run of its chunks.
     """
     from dask.delayed import Delayed
     from dask.highlevelgraph import HighLevelGraph

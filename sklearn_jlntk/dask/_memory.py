@@ -1,23 +1,23 @@
-"""Whether the workers of a cluster have room for what they are to hold."""
+"""Check that the workers of a cluster have enough memory for their chunks."""
 
 from sklearn_jlntk._backend.user_warnings import warn_user
 
 __all__ = ["check_room"]
 
-# Shares of a worker's memory from which it writes to its disk, and at which it is killed:
-# the defaults of distributed.worker.memory.
+# Shares of a worker's memory above which it spills to disk, and at which it is killed; the
+# defaults of distributed.worker.memory.
 _SPILLS, _KILLED = 0.7, 0.95
 
 
 def check_room(client, n_bytes):
-    """Error where a worker cannot hold its bytes, and a warning where it hardly can.
+    """Raise MemoryError if a worker would be killed, and warn if it would spill.
 
     Parameters
     ----------
     client : distributed.Client
-        Knows the memory of the workers, and what their processes take themselves.
+        Client, which knows the memory of the workers and of their processes.
     n_bytes : dict of str to float
-        Bytes that each sum needs at one moment, by the address of the worker.
+        Bytes that each worker has to hold, by its address.
     """
     workers = _workers(client)
     fullest, share = None, _SPILLS
@@ -48,7 +48,7 @@ _REMEDY = (
 
 
 def _message(worker, needed, total):
-    """Memory needed and memory there is, on the worker that has least room."""
+    """Memory that is needed and memory that is available, on the fullest worker."""
     from dask.utils import format_bytes
 
     return (
@@ -67,9 +67,9 @@ def _taken(worker):
 
 
 def _workers(client):
-    """Facts that the scheduler knows of each worker, by address."""
+    """Information of the scheduler about each worker, by address."""
     try:
         info = client.scheduler_info(n_workers=-1)
-    except TypeError:  # an older distributed, which tells of all of them
+    except TypeError:  # older versions of distributed always return all workers
         info = client.scheduler_info()
     return info["workers"]

@@ -1,4 +1,4 @@
-"""The regressor over a Dask cluster."""
+"""Regression by a factorised network on a Dask cluster."""
 
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
@@ -12,17 +12,17 @@ __all__ = ["DaskJLFactorizedNTKRegressor"]
 
 
 class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
-    r"""Regression by a factorised network, trained where its rows are: on a Dask cluster.
+    r"""Regression by a factorised network whose rows are on a Dask cluster.
 
-    The model of :class:`~sklearn_jlntk.JLFactorizedNTKRegressor`, to rounding, however
-    the rows are cut into chunks. The workers sketch their rows once and keep the result;
-    a step sends them the weights and brings back the loss and one gradient.
+    Up to rounding, the model of :class:`~sklearn_jlntk.JLFactorizedNTKRegressor` for every
+    way to cut the rows into chunks. The workers sketch their rows once and keep the
+    result; each step sends them the weights and returns the loss and one gradient.
 
     Parameters
     ----------
     client : distributed.Client or None, default=None
-        Where to train; None is the client that was started last, and inside a task that of
-        its worker. It is not copied into pickles, which have None in its place.
+        Client of the cluster to train on. None is the client that was started last, or
+        inside a task that of its worker. Pickles have None in its place.
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
     width : int, default=384
@@ -33,47 +33,48 @@ class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
         Kinds of C and of A.
     learning_rate : float or "auto", default="auto"
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
-        H(0) plus alpha, found in 16 sums over the rows.
+        H(0) plus alpha, computed in 16 passes over the rows.
     max_iter : int, default=600
-        Steps at the most.
+        Largest number of steps.
     tol : float or None, default=5e-5
-        Training has converged when, over `n_iter_no_change` steps, the loss fell by less
-        than `tol` times its value at the start a step. None takes all steps.
+        Training has converged when, averaged over `n_iter_no_change` steps, a step lowers
+        the loss by less than `tol` times its initial value. None takes all steps.
     alpha : float, default=0.0
-        Pull towards the initial weights.
+        Strength of the penalty on the distance from the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
         Rows as the network sees them.
     initial_output : {"zero", "random"}, default="zero"
         Whether the output at the initial weights is subtracted.
     fit_intercept : bool, default=True
-        Whether the weighted mean of the targets is taken out before training.
+        Whether the weighted mean of the targets is subtracted before training.
     early_stopping : bool, default=False
-        Whether to hold out samples, those that one machine would. A step then takes a
-        second sum over the rows, and the split needs an
-        index of every row here.
+        Whether to hold out samples, the same ones as on a single machine. A step then
+        takes a second sum over the rows, and the split needs an index of every row in
+        this process.
     validation_fraction : float, default=0.1
         Share of the samples held out.
     n_iter_no_change : int, default=10
-        Steps over which `tol` is judged.
+        Number of steps over which `tol` is applied.
     warm_start : bool, default=False
-        Whether `fit` goes on from the fitted weights.
+        Whether `fit` continues from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        Both take plain steps here: following the flips of gates from event to event
-        needs all rows in one memory. `to_local` hands the value on.
+        Both take plain steps here; steps by gate events need all rows in one memory.
+        `to_local` passes the value on.
     device : {"cpu"} or None, default=None
         The workers compute with NumPy.
     random_state : int, RandomState instance or None, default=None
-        Draws C, A, v and B(0), here: one seed is one model on every cluster.
+        Draws C, A, v and B(0), in this process: a seed gives the same model on every
+        cluster.
 
     Attributes
     ----------
     client_ : distributed.Client
-        Where it was trained; not pickled.
+        Client of the cluster that trained the model; not pickled.
     weights_, initial_weights_, input_projection_, hidden_expansion_ : arrays, Operators
         B, B(0), C and A, shaped as those of
         :class:`~sklearn_jlntk.JLFactorizedNTKRegressor`.
     output_signs_, intercept_ : arrays
-        v, and what is added to the network's outputs.
+        v, and the constant added to the outputs of the network.
     learning_rate_, n_iter_, loss_curve_ : float, int, list of float
         Step size, steps taken, and the loss at the start and after each step.
     validation_scores_, best_validation_score_ : list of float, float
@@ -89,13 +90,12 @@ class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
     Notes
     -----
     With n rows, l components, k x l weights and o outputs, the workers together hold
-    ``n (l + 2 o + 1)`` numbers, and each a few times ``k l`` more. A step moves the weights
-    to every worker and one gradient from every worker.
+    ``n (l + 2 o + 1)`` numbers, and each worker a few times ``k l`` more. A step sends the
+    weights to every worker and one gradient from every worker.
 
-    A worker that dies takes nothing with it, nor do all at one moment: their chunks are
-    read and sketched again by others. For that the rows have to be readable again: a Dask
-    array that reads files is; NumPy arrays go to the scheduler with the tasks, and have to
-    fit there.
+    If workers die, even all at once, others read and sketch their chunks again. A Dask
+    array that reads files can be read again at any time. NumPy arrays are kept by the
+    scheduler, and have to fit into its memory.
 
     Examples
     --------
@@ -135,13 +135,13 @@ class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
         Raises
         ------
         ValueError
-            If there is no client that serves, the input is not valid or not cut as it has
-            to be, or the descent diverges. The estimator is then as it was before.
+            If there is no connected client, the input or its chunks are not valid, or the
+            descent diverges. The estimator is then as it was before.
         MemoryError
-            If a worker has less memory than it is to hold; a warning where it has little
-            more.
+            If the chunks of a worker do not fit into its memory. If they hardly do, there
+            is a warning.
         RuntimeError
-            If workers die again and again.
+            If workers die repeatedly.
         """
         resume = self.warm_start and self.__sklearn_is_fitted__()
         return self._fit(X, y, sample_weight, resume=resume, warn=True)
@@ -151,12 +151,12 @@ class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
     def partial_fit(self, X, y, sample_weight=None):
         """Train for up to `max_iter` further steps.
 
-        The same as `fit` with ``warm_start=True``, and silent when it runs out of steps.
+        The same as `fit` with ``warm_start=True``, without a warning after the last step.
 
         Parameters
         ----------
         X : {Dask array, array-like} of shape (n_samples, n_features)
-            Rows, normally those of the calls before.
+            Rows, normally those of earlier calls.
         y : {Dask array, array-like} of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : {Dask array, array-like} of shape (n_samples,), default=None
@@ -181,7 +181,7 @@ class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
         Returns
         -------
         y : {Dask array, ndarray} of shape (n_samples,) or (n_samples, n_outputs)
-            A Dask array, not computed yet, where X is one.
+            A Dask array that is not computed yet if X is a Dask array.
         """
         return self._lazy(X, "predict") if is_dask(X) else self.to_local().predict(X)
 

@@ -1,4 +1,4 @@
-"""Results that the workers hold, and what it takes to compute them once more."""
+"""Results on the workers, with the recipes to compute them again."""
 
 import uuid
 import weakref
@@ -10,29 +10,29 @@ __all__ = ["Recipe", "Remote", "named_task"]
 
 
 class Recipe:
-    """A function and its arguments, by which a result can be computed at any time.
+    """A function with its arguments, from which a result can be computed again.
 
     Parameters
     ----------
     function : callable
-        Gives the result.
+        Function that returns the result.
     arguments : iterable
-        Its arguments; `Remote` and `UnreadChunk` among them.
+        Its arguments; they may be `Remote` and `UnreadChunk`.
     run : int, default=None
-        Run of chunks that the result belongs to; None where any worker may hold it.
+        Run of chunks that the result belongs to; None if any worker may hold it.
     """
 
     def __init__(self, function, arguments, run=None):
         self.function = function
-        # The recipe of a result, not the result: what nobody else needs is forgotten.
+        # Recipes instead of results, so that unused results can be deleted.
         self.arguments = [a.recipe if isinstance(a, Remote) else a for a in arguments]
         self.run = run
         self.result = None  # weak reference to a `Remote`
 
     def task(self, made):
-        """Delayed of the result, of one that is there or of a new task.
+        """Delayed of the result: the existing one, or a new task.
 
-        `made` has the new tasks of a submission by their recipes, and is added to.
+        `made` maps recipes to the new tasks of a submission, and is updated.
         """
         if self not in made:
             remote = None if self.result is None else self.result()
@@ -41,7 +41,7 @@ class Recipe:
         return made[self]
 
     def _new_task(self, made):
-        """Task that computes the result; unread chunks are read in it."""
+        """Task that computes the result, and reads its unread chunks."""
         values = [a.task(made) if isinstance(a, Recipe) else a for a in self.arguments]
         if not any(isinstance(a, UnreadChunk) for a in values):
             return named_task(self.function, *values)
@@ -51,12 +51,12 @@ class Recipe:
 
 
 class Remote:
-    """Result of a recipe that a worker holds, or is going to.
+    """Result of a recipe on a worker, computed or still to be computed.
 
     Parameters
     ----------
     recipe : Recipe
-        Gives the result.
+        Recipe of the result.
     """
 
     def __init__(self, recipe):
@@ -66,7 +66,7 @@ class Remote:
         recipe.result = weakref.ref(self)
 
     def submitted(self, task):
-        """Take note of the Delayed of a future; it is released with this object."""
+        """Store the Delayed of a future, which is released with this object."""
         _, _, distributed = import_dask()
         (future,) = distributed.futures_of(task)
         self.task = task
@@ -74,14 +74,14 @@ class Remote:
         self._forget.atexit = False
 
     def release(self):
-        """Let the cluster forget the result."""
+        """Remove the result from the cluster."""
         self.task = None
         if self._forget is not None:
             self._forget()
 
 
 def named_task(function, *arguments, name=None):
-    """Delayed of a name of its own: hashing arrays for one would take longer."""
+    """Delayed with a unique name, which is faster than hashing its arguments."""
     dask, _, _ = import_dask()
     key = f"{name or function.__name__}-{uuid.uuid4()}"
     return dask.delayed(function, pure=False)(*arguments, dask_key_name=key)

@@ -1,4 +1,4 @@
-"""Scores of predictions that are not computed yet."""
+"""Scores of predictions that are Dask arrays."""
 
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score, r2_score

@@ -1,4 +1,4 @@
-"""Rows, targets and weights as lists of chunks: what is cut how, and what cannot be."""
+"""Cut rows, targets and weights into chunks."""
 
 import math
 import sys
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class Table(NamedTuple):
-    """Chunks of X, y and sample_weight; those of Dask arrays are not read yet."""
+    """Chunks of X, y and sample_weight; chunks of Dask arrays are `UnreadChunk`."""
 
     X: list
     y: list
@@ -44,7 +44,7 @@ class Table(NamedTuple):
         return self.bounds[-1][1]
 
     def bytes_per_row(self, n_components, n_outputs):
-        """Bytes of a row on a worker: features, targets twice, and a weight."""
+        """Bytes of a row on a worker: features, two copies of targets, and a weight."""
         return self.dtype.itemsize * (n_components + 2 * n_outputs + 1)
 
     @property
@@ -58,7 +58,7 @@ class Table(NamedTuple):
 
 def is_dask(array):
     """Whether this is a Dask array; any other Dask collection is an error."""
-    # Who has one has imported Dask.
+    # Whoever passes a Dask collection has imported Dask.
     base, da = (sys.modules.get(name) for name in ("dask.base", "dask.array"))
     if base is None or not base.is_dask_collection(array):
         return False
@@ -71,7 +71,7 @@ def is_dask(array):
 
 
 def computed(*arrays):
-    """The arrays, or None, in memory; Dask arrays among them in one computation."""
+    """Arrays in memory; Dask arrays are computed together, and None is kept."""
     lazy = [array for array in arrays if is_dask(array)]
     if not lazy:
         return arrays
@@ -81,7 +81,7 @@ def computed(*arrays):
 
 
 def check_columns(X):
-    """A Dask array of rows, its columns in one chunk, else an error."""
+    """Raise ValueError unless X is a Dask array of rows, each in a single chunk."""
     if X.ndim != 2:
         raise ValueError(
             f"X is a Dask array of shape {X.shape}; rows have two dimensions, "
@@ -95,7 +95,7 @@ def check_columns(X):
 
 
 def host_table(estimator, X, y, sample_weight, n_chunks, *, labels, reset):
-    """Table of arrays in memory, checked as a whole and cut into equal chunks."""
+    """Table of arrays in memory, validated as a whole and cut into equal chunks."""
     if isinstance(X, RowChunks):
         raise ValueError(
             "RowChunks are read on one machine. Give a cluster a Dask array, whose chunks "
@@ -119,7 +119,7 @@ def host_table(estimator, X, y, sample_weight, n_chunks, *, labels, reset):
 
 
 def dask_table(estimator, X, y, sample_weight, *, labels, reset):
-    """Table of a Dask array of rows; y and weights are cut where X is."""
+    """Table of a Dask array of rows; y and weights are cut like X."""
     check_columns(X)
     validate_data(estimator, X, skip_check_array=True, reset=reset)
     cuts = np.cumsum([0, *_known(X, "X")]).tolist()
@@ -132,9 +132,9 @@ def dask_table(estimator, X, y, sample_weight, *, labels, reset):
         sample_weight = _column(sample_weight, "sample_weight", cuts[-1])
     dtype = np.dtype(np.float32 if X.dtype == np.float32 else np.float64)
     (rows,) = unread_chunks(X)
-    # y and the weights together: what both are made of is read once.
+    # y and the weights together, so that tasks they share run once.
     chunks = zip(rows, *_cut((y, sample_weight), bounds), bounds, strict=True)
-    # Selecting rows of a Dask array leaves chunks without any.
+    # Selecting rows of a Dask array can leave empty chunks.
     filled = [row for row in chunks if row[-1][0] < row[-1][1]]
     return Table(*map(list, zip(*filled, strict=True)), X.shape[1], dtype, y.shape[1:])
 
@@ -172,7 +172,7 @@ def _column(array, name, n_rows, most_dimensions=1):
 
 
 def _cut(arrays, bounds):
-    """Lists of chunks of arrays, or of None; those of Dask arrays are unread."""
+    """Lists of chunks of arrays or None; chunks of Dask arrays are `UnreadChunk`."""
     lazy = [_rechunked(array, bounds) for array in arrays if is_dask(array)]
     unread = iter(unread_chunks(*lazy))
     return [
@@ -188,7 +188,7 @@ def _sliced(array, bounds):
 
 
 def _rechunked(array, bounds):
-    """The Dask array, cut at these bounds."""
+    """Dask array with chunks at these bounds."""
     rows = tuple(stop - start for start, stop in bounds)
     if array.chunks[0] == rows and all(n == 1 for n in array.numblocks[1:]):
         return array

@@ -1,7 +1,7 @@
-"""Kernel matrices as Dask arrays, computed tile by tile where and when they are used.
+"""Kernel matrices as Dask arrays, computed in tiles.
 
-A tile is the kernel between a chunk of rows and another. Of a symmetric matrix the tiles
-below the diagonal are those above it, transposed.
+A tile is the kernel between two chunks of rows. In a symmetric matrix, tiles below the
+diagonal are transposes of those above it.
 """
 
 from functools import partial
@@ -12,13 +12,13 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from sklearn_jlntk import kernels
+from sklearn_jlntk.dask._chunk_functions import naming
 from sklearn_jlntk.dask._graphs import own_copies
-from sklearn_jlntk.dask._samples import naming
 from sklearn_jlntk.dask._tables import is_dask
 
 __all__ = ["kernel_operator", "ntk_kernel"]
 
-# Rows in a chunk of what comes without chunks: tiles of 128 MiB in float64.
+# Rows per chunk of arrays without chunks: tiles then have 128 MiB in float64.
 _ROWS = 4096
 
 
@@ -28,9 +28,9 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
     Parameters
     ----------
     X : {Dask array, array-like, CSR} of shape (n_samples, n_features)
-        Rows, used as given, each whole in its chunk; chunks may be CSR.
+        Rows, used as given. Each row lies in one chunk; chunks may be CSR.
     Y : {Dask array, array-like, CSR} of shape (n_others, n_features), default=None
-        Rows on the other side; None is X.
+        Second set of rows; None is X.
     depth : int, default=1
         Number of hidden layers; 0 is the linear kernel.
     train : {"first", "all"}, default="first"
@@ -48,20 +48,20 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
     ImportError
         If Dask is not installed.
     ValueError
-        If the chunks cut rows or are of unknown size, the shapes do not fit, or `depth`,
-        `train` or `bias` is not what it should be; and when the kernel is computed, if
-        rows have NaN or infinity.
+        If chunks split rows or have unknown sizes, shapes do not match, or `depth`,
+        `train` or `bias` is invalid. When the kernel is computed, if rows have NaN or
+        infinity.
 
     See Also
     --------
-    sklearn_jlntk.kernels.ntk_kernel : The same at once; its page has the equations.
+    sklearn_jlntk.kernels.ntk_kernel : The same in memory, with the equations.
     kernel_operator : Products with the matrix, for solvers and eigenvalues.
 
     Notes
     -----
-    A tile takes the product of two chunk lengths of numbers, so that chunks of some
-    thousand rows are best: ``X.rechunk({0: 4096})``. Rows are not scaled, as in
-    :class:`NTKKernel`; a constant coordinate is a column of X.
+    The size of a tile is the product of two chunk lengths, so chunks of a few thousand
+    rows are best: ``X.rechunk({0: 4096})``. Rows are used without the scaling of
+    :class:`NTKKernel`; for a constant coordinate, add a column to X.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
     """
     da = _dask_array()
     tile = partial(kernels.ntk_kernel, depth=depth, train=train, bias=bias)
-    tile(np.zeros((1, 1)))  # a parameter that is wrong is better known now
+    tile(np.zeros((1, 1)))  # raises now if a parameter is invalid
     X = _rows(X, "X")
     if Y is None:
         return _assemble(da, tile, X, X, symmetric=True)
@@ -90,7 +90,7 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
 
 
 def kernel_operator(K):
-    """Linear operator that multiplies with a Dask array, tile by tile.
+    """Linear operator of a matrix that is a Dask array.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ def kernel_operator(K):
     Returns
     -------
     operator : LinearOperator of shape (n_samples, n_others)
-        SciPy's, for NumPy vectors. Each product is one computation on the scheduler
-        that is active, a cluster's where there is a client.
+        SciPy's operator, for NumPy vectors. Each product is one computation by the active
+        scheduler, which is that of a cluster if there is a client.
 
     Raises
     ------
@@ -110,8 +110,9 @@ def kernel_operator(K):
 
     Notes
     -----
-    The tiles are computed for each product, or kept by ``K.persist()`` where the
-    workers have room for them. Several columns at a time cost little more than one.
+    The tiles are computed again for each product, unless ``K.persist()`` keeps them in
+    the memory of the workers. A product with several columns costs little more than one
+    with a single column.
 
     Examples
     --------
@@ -134,7 +135,8 @@ def kernel_operator(K):
     def matmat(matrix, V):
         V = np.asarray(V)
         columns = da.from_array(V, chunks=(matrix.chunks[1], -1))
-        # Products follow each other faster than a scheduler forgets the tasks of one.
+        # New names, since the next product may start before the scheduler has removed
+        # the tasks of this one.
         (product_,) = own_copies(matrix @ columns)
         dtype = np.result_type(V.dtype, np.float64)
         return product_.compute(optimize_graph=False).astype(dtype, copy=False)
@@ -150,7 +152,7 @@ def kernel_operator(K):
 
 
 def _assemble(da, tile, X, Y, *, symmetric):
-    """Dask array of the tiles; of a symmetric one the lower ones are transposed."""
+    """Dask array of the tiles; in a symmetric one, lower tiles are transposes."""
     from dask.base import tokenize
     from dask.highlevelgraph import HighLevelGraph
 
@@ -180,7 +182,7 @@ def _places(X, name):
 
 
 def _tile(kernel, dtype, places, rows, others=None):
-    """Kernel of two chunks, of which one may have no rows."""
+    """Kernel between two chunks, which may be empty."""
     shape = rows.shape[0], (rows if others is None else others).shape[0]
     if 0 in shape:
         return np.zeros(shape, dtype)
@@ -189,7 +191,7 @@ def _tile(kernel, dtype, places, rows, others=None):
 
 
 def _rows(X, name):
-    """Dask array of checked chunks."""
+    """Rows as a Dask array, after checks of its chunks."""
     da = _dask_array()
     if not is_dask(X):
         X = X.tocsr() if sparse.issparse(X) else np.asarray(X)
@@ -212,7 +214,7 @@ def _rows(X, name):
 
 
 def _refuse(X, name):
-    """Error about a number of dimensions."""
+    """Raise ValueError about the number of dimensions."""
     raise ValueError(
         f"{name} has {X.ndim} dimensions; rows are an array of shape "
         "(n_samples, n_features)."
@@ -220,7 +222,7 @@ def _refuse(X, name):
 
 
 def _dask_array():
-    """The module dask.array, or an error that says what is missing."""
+    """Module dask.array; ImportError names the missing extra."""
     try:
         import dask.array as da
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Functions that a worker applies to its chunk: check, sketch, sum over the rows."""
+"""Functions that a worker applies to one chunk: validation, sketches, sums over rows."""
 
 from contextlib import contextmanager
 
@@ -11,7 +11,7 @@ from sklearn_jlntk.neural_network._samples import positive_weights
 
 @contextmanager
 def naming(place):
-    """Errors in the data say which rows they are in."""
+    """Name the rows of a chunk in errors about its data."""
     try:
         yield
     except ValueError as error:
@@ -19,7 +19,7 @@ def naming(place):
 
 
 def checked_column(y, sample_weight, place, dtype, labels):
-    """Finite targets, or labels, and weights of a chunk, as a pair."""
+    """Validated targets or labels of a chunk, and its weights."""
     options = {"ensure_2d": False, "ensure_min_samples": 0}
     with naming(place):
         if labels:
@@ -37,7 +37,7 @@ def checked_column(y, sample_weight, place, dtype, labels):
 
 
 def targets_of(column):
-    """Targets or labels of a chunk as they were given."""
+    """Targets or labels of a chunk, as given."""
     return column[0]
 
 
@@ -46,32 +46,32 @@ def labels_of(column):
     return np.unique(column[0])
 
 
-def first(result):
-    """The result itself, for sums and lists of what the workers hold."""
+def identity(result):
+    """Identity, to sum or list results that are on the workers."""
     return result
 
 
 def class_totals(column, classes):
-    """Total weight of each class in a chunk, in a tuple."""
+    """Total weight of each class in a chunk, as a tuple of one array."""
     labels, sample_weight = column
     places = np.searchsorted(classes, labels)
     return (np.bincount(places, sample_weight, minlength=len(classes)),)
 
 
 def with_class_weights(column, classes, of_class):
-    """Labels and weights of a chunk, these multiplied by those of the classes."""
+    """Labels of a chunk, and its weights multiplied by the class weights."""
     labels, sample_weight = column
     weight = of_class[np.searchsorted(classes, labels)]
     return labels, weight if sample_weight is None else weight * sample_weight
 
 
 def positive_rows(column):
-    """Booleans, rows of positive weight; None where all are."""
+    """Mask of the rows of positive weight; None if all are."""
     return positive_weights(column[1])
 
 
 def row_norm(X, column, place):
-    """`RowNorm` of a chunk of rows, in a tuple."""
+    """`RowNorm` of a chunk of rows, as a tuple of one."""
     return (RowNorm.of(_checked_rows(X, place, None), column[1]),)
 
 
@@ -82,7 +82,7 @@ def distinct_hashes(X, column, place):
 
 
 def target_moments(column, binarizer):
-    """`TargetMoments` of a chunk, in a tuple."""
+    """`TargetMoments` of a chunk, as a tuple of one."""
     return (TargetMoments.of(_targets(column[0], binarizer), column[1]),)
 
 
@@ -94,7 +94,7 @@ def samples_of(X, column, place, start, binarizer):
 
 
 def _checked_rows(X, place, dtype):
-    """Finite rows of a chunk; None keeps float32 and makes float64 of the others."""
+    """Validated rows of a chunk; None keeps float32 and makes other dtypes float64."""
     with naming(place):
         return check_rows(X, dtype=dtype)
 
@@ -108,7 +108,7 @@ def _targets(y, binarizer):
 
 
 def taken(samples, indices):
-    """The samples of a chunk with the given indices."""
+    """Samples of a chunk at the given indices."""
     return samples.take(indices)
 
 
@@ -118,12 +118,12 @@ def loss_and_gradient(samples, network, weights):
 
 
 def tangent_image(samples, network, weights, direction):
-    """Squared norm of S J D of a chunk, and J^T S^2 J D, S the roots of the weights."""
+    """Squared norm of S J D and J^T S^2 J D of a chunk, with S^2 the sample weights."""
     rates, weighted = samples.weighted_rates(network, weights, direction)
     slope = network.vjp(weights, samples.features, weighted)
     return float(np.sum(rates * weighted)), slope
 
 
 def squared_error(samples, network, weights):
-    """Weighted squared residuals of a chunk, in a tuple."""
+    """Weighted sum of squared residuals of a chunk, as a tuple of one."""
     return (samples.squared_error(network, weights),)
