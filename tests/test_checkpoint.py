@@ -1,4 +1,4 @@
-"""Checkpoints and interrupts: nothing that was trained is lost, and it goes on exactly."""
+"""Checkpoints and interrupts: training resumes exactly, and no steps are lost."""
 
 import errno
 import os
@@ -23,13 +23,13 @@ LABELS = np.array(["a", "b", "c"])[np.digitize(Y, [2.5, 3.5])]
 
 
 class Interrupt(Checkpoint):
-    """Callback that interrupts after so many steps, as Ctrl-C would."""
+    """Callback that interrupts after a number of steps, as Ctrl-C would."""
 
     def __init__(self, after):
         self.after = after
 
     def on_fit_task_end(self, estimator, context):
-        """The interrupt, if it is time."""
+        """Raise the interrupt if its step is reached."""
         if context.task_name == "step" and context.task_id + 1 == self.after:
             raise KeyboardInterrupt
 
@@ -41,14 +41,14 @@ def regressor(**params):
 
 
 def interrupted(model, *data, after):
-    """The model, interrupted after so many steps."""
+    """The model, interrupted after a number of steps."""
     with pytest.raises(KeyboardInterrupt):
         model.set_callbacks(Interrupt(after)).fit(*data)
     return model.set_callbacks()
 
 
 def assert_same_model(actual, desired):
-    """The same fitted attributes to the last bit."""
+    """Assert that fitted attributes are bitwise equal."""
     names = ["weights_", "initial_weights_", "output_signs_"]
     for name in names:
         assert_same(getattr(actual, name), getattr(desired, name))
@@ -62,13 +62,13 @@ def assert_same_model(actual, desired):
 # ---------------------------------------------------------------- interrupts
 
 
-def test_interrupt_leaves_the_model_of_the_last_step():
+def test_interrupt_keeps_the_model_of_the_last_step():
     model = interrupted(regressor(), X, Y, after=7)
     assert_same_model(model, regressor(max_iter=7).fit(X, Y))
     assert_same(model.predict(X), regressor(max_iter=7).fit(X, Y).predict(X))
 
 
-def test_interrupt_before_the_first_step_leaves_what_was_there():
+def test_interrupt_before_the_first_step_keeps_the_old_model():
     model = regressor().fit(X, Y)
     before = dict(vars(model))
 
@@ -82,7 +82,7 @@ def test_interrupt_before_the_first_step_leaves_what_was_there():
     assert vars(model).keys() == before.keys()
 
 
-def test_error_after_some_steps_leaves_nothing():
+def test_error_after_some_steps_leaves_estimator_unfitted():
     class Fail(Interrupt):
         def on_fit_task_end(self, estimator, context):
             raise RuntimeError("of a callback")
@@ -104,13 +104,13 @@ def test_error_after_some_steps_leaves_nothing():
     ids=str,
 )
 @pytest.mark.parametrize("kind", ["in memory", "in chunks"])
-def test_fit_finishes_what_was_interrupted(params, kind):
+def test_fit_finishes_an_interrupted_training(params, kind):
     rows = X if kind == "in memory" else RowChunks(X, chunk_rows=40)
     desired = regressor(**params).fit(rows, Y)
     assert desired.n_iter_ > 6
     for after in (1, 5, desired.n_iter_):
         model = regressor(**params, warm_start=True)
-        # After the last step nothing is left to do but to see that.
+        # After the last step, the resumed fit takes no further step.
         resumed = interrupted(model, rows, Y, after=after).fit(rows, Y)
         if after == desired.n_iter_ and model.early_stopping:
             continue  # the judge had asked to stop: that fit was finished
@@ -126,7 +126,7 @@ def test_interrupted_twice_after_an_earlier_fit():
     assert_same_model(model.fit(X, Y), desired)
 
 
-def test_classifier_finishes_what_was_interrupted():
+def test_classifier_finishes_an_interrupted_training():
     params = {"width": 64, "max_iter": 30, "tol": None, "random_state": 0}
     desired = JLFactorizedNTKClassifier(**params).fit(X, LABELS)
     model = JLFactorizedNTKClassifier(**params, warm_start=True)
@@ -138,7 +138,7 @@ def test_classifier_finishes_what_was_interrupted():
 # ---------------------------------------------------------------- checkpoints
 
 
-def test_checkpoints_are_written_every_so_many_steps(tmp_path):
+def test_checkpoints_are_written_at_multiples_of_every(tmp_path):
     path, found = tmp_path / "network", []
 
     class Reader(Interrupt):
@@ -155,7 +155,7 @@ def test_checkpoints_are_written_every_so_many_steps(tmp_path):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_resumed_training_is_that_without_interruption(early_stopping, tmp_path):
+def test_resumed_training_equals_uninterrupted_training(early_stopping, tmp_path):
     path = tmp_path / "network"
     params = {"early_stopping": early_stopping, "tol": 1e-3, "max_iter": 25}
     params |= {"n_iter_no_change": 30}
@@ -173,7 +173,7 @@ def test_resumed_training_is_that_without_interruption(early_stopping, tmp_path)
     assert_same_model(resumed, desired)
 
 
-def test_resumed_training_of_a_process_that_was_killed(tmp_path):
+def test_training_of_a_killed_process_resumes(tmp_path):
     path = tmp_path / "network"
     code = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
@@ -193,7 +193,7 @@ def test_resumed_training_of_a_process_that_was_killed(tmp_path):
     assert_same_model(resumed, regressor(max_iter=n_iter).fit(X, Y))
 
 
-def test_full_disk_is_a_warning_and_the_checkpoint_before_stays(tmp_path, largest_file):
+def test_full_disk_warns_and_keeps_the_old_checkpoint(tmp_path, largest_file):
     path = tmp_path / "network"
     regressor(max_iter=3).set_callbacks(Checkpoint(path)).fit(X, Y)
     before = path.read_bytes()
@@ -208,7 +208,7 @@ def test_full_disk_is_a_warning_and_the_checkpoint_before_stays(tmp_path, larges
     assert [file.name for file in tmp_path.iterdir()] == ["network"]
 
 
-def test_a_move_that_fails_leaves_no_file_behind(tmp_path, monkeypatch):
+def test_failed_move_removes_the_partial_file(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -228,7 +228,7 @@ def test_truncated_checkpoint_is_an_error(n_bytes, tmp_path):
         load_checkpoint(path)
 
 
-def test_other_files_are_no_checkpoints(tmp_path):
+def test_error_for_other_files(tmp_path):
     path = tmp_path / "pickle"
     path.write_bytes(pickle.dumps(regressor()))
     with pytest.raises(ValueError, match="is no checkpoint of this package"):

@@ -1,4 +1,4 @@
-"""Files of checkpoints: what they hold, who may read them, and what killed saves leave."""
+"""Files of checkpoints: contents, forged files, permissions, killed saves."""
 
 import errno
 import hashlib
@@ -46,13 +46,13 @@ def classifier(**params):
 
 
 class Stop(Checkpoint):
-    """Callback that interrupts after so many steps."""
+    """Callback that interrupts after a number of steps."""
 
     def __init__(self, after):
         self.after = after
 
     def on_fit_task_end(self, estimator, context):
-        """The interrupt, if it is time."""
+        """Raise the interrupt if its step is reached."""
         if context.task_name == "step" and context.task_id + 1 == self.after:
             raise KeyboardInterrupt
 
@@ -61,7 +61,7 @@ class Stop(Checkpoint):
 
 
 def unfolded(value):
-    """What something is made of, where it cannot be compared as it is."""
+    """Parts of a value that can be compared, for types without equality."""
     if isinstance(value, Operator):
         return value.__getstate__()
     if isinstance(value, np.random.RandomState):
@@ -72,7 +72,7 @@ def unfolded(value):
 
 
 def assert_alike(actual, desired):
-    """The same values, types, dtypes, devices and orders in memory, all the way down."""
+    """Assert equal values, types, dtypes, devices and memory orders, recursively."""
     assert type(actual) is type(desired)
     actual, desired = unfolded(actual), unfolded(desired)
     if isinstance(desired, dict):
@@ -98,7 +98,7 @@ def attributes(model):
 
 
 def check_round_trip(model, rows, y, path, **params):
-    """Interrupt a fit, load its checkpoint, and finish the fit: all to the last bit."""
+    """Interrupt a fit, load its checkpoint, finish the fit, and compare bitwise."""
     model.set_callbacks(Checkpoint(path, every=3), Stop(7))
     with pytest.raises(KeyboardInterrupt):
         model.fit(rows, y, **params)
@@ -110,7 +110,7 @@ def check_round_trip(model, rows, y, path, **params):
     )
     save_checkpoint(path.with_name("seventh"), model.set_callbacks())
     seventh = load_checkpoint(path.with_name("seventh")).set_params(warm_start=False)
-    # Of callbacks nothing is kept but that there may be some.
+    # Callbacks are not saved.
     assert_alike(attributes(seventh), attributes(model))
     assert_same(seventh.predict(rows), model.predict(rows))
     whole = type(model)(**model.get_params())
@@ -118,7 +118,7 @@ def check_round_trip(model, rows, y, path, **params):
 
 
 def assert_finished(resumed, whole):
-    """The resumed fit ends with the bits of the whole one."""
+    """Assert that the resumed fit is bitwise equal to the uninterrupted one."""
     for name in ("weights_", "initial_weights_", "output_signs_", "intercept_"):
         assert_alike(getattr(resumed, name), getattr(whole, name))
     assert resumed.loss_curve_ == whole.loss_curve_
@@ -139,7 +139,7 @@ def assert_finished(resumed, whole):
 )
 @pytest.mark.parametrize("kind", ["one", "several", "labels", "binary", "chunks"])
 @pytest.mark.filterwarnings("ignore:Stopped after")
-def test_everything_comes_back_and_goes_on_to_the_last_bit(kind, params, tmp_path):
+def test_loaded_model_is_bitwise_equal_and_resumes(kind, params, tmp_path):
     make = classifier if kind in ("labels", "binary") else regressor
     y = {
         "several": np.stack([Y, Y**2], axis=1),
@@ -152,7 +152,7 @@ def test_everything_comes_back_and_goes_on_to_the_last_bit(kind, params, tmp_pat
 
 @pytest.mark.parametrize("name", SKETCHES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_sketch_comes_back(name, dtype, tmp_path):
+def test_every_sketch_is_restored(name, dtype, tmp_path):
     model = regressor(
         factorization="abc",
         width=100,
@@ -175,11 +175,11 @@ LABELS = {
 
 
 @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
-def test_labels_of_every_kind_come_back(labels, tmp_path):
+def test_labels_of_every_kind_are_restored(labels, tmp_path):
     assert_finished(*check_round_trip(classifier(), X, labels[THIRDS], tmp_path / "n"))
 
 
-def test_names_of_columns_come_back(tmp_path):
+def test_feature_names_are_restored(tmp_path):
     frame = pd.DataFrame(X, columns=[f"größe {i}" for i in range(9)])
     assert_finished(*check_round_trip(regressor(), frame, Y, tmp_path / "network"))
     loaded = load_checkpoint(tmp_path / "network")
@@ -192,7 +192,7 @@ BIT_GENERATORS = ["MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"]
 
 
 @pytest.mark.parametrize("name", BIT_GENERATORS)
-def test_random_states_come_back_where_they_were(name, tmp_path):
+def test_random_states_are_restored(name, tmp_path):
     random_state = np.random.RandomState(getattr(np.random, name)(7))
     random_state.normal(size=3)  # an odd number of them leaves one over
     model = regressor(random_state=random_state).fit(X, Y)
@@ -202,7 +202,7 @@ def test_random_states_come_back_where_they_were(name, tmp_path):
     assert_same(loaded.normal(size=5), random_state.normal(size=5))
 
 
-def test_requests_of_metadata_come_back(tmp_path):
+def test_metadata_requests_are_restored(tmp_path):
     with config_context(enable_metadata_routing=True):
         model = regressor().set_fit_request(sample_weight=True).fit(X, Y)
     save_checkpoint(tmp_path / "network", model)
@@ -212,7 +212,7 @@ def test_requests_of_metadata_come_back(tmp_path):
 
 
 @pytest.mark.parametrize("make", [regressor, classifier])
-def test_arrays_of_a_library_come_back_in_it(make, xp, dtype, tmp_path):
+def test_arrays_are_restored_in_their_library(make, xp, dtype, tmp_path):
     if xp.__name__ == "unhashable_arrays":
         pytest.skip("a stand-in, of which no file knows")
     with config_context(array_api_dispatch=True):
@@ -223,7 +223,7 @@ def test_arrays_of_a_library_come_back_in_it(make, xp, dtype, tmp_path):
     assert type(resumed.weights_) is type(rows)
 
 
-def test_device_of_an_array_comes_back(tmp_path):
+def test_device_of_an_array_is_restored(tmp_path):
     strict = pytest.importorskip("array_api_strict")
     there = strict.Device("device1")
     with config_context(array_api_dispatch=True):
@@ -233,7 +233,7 @@ def test_device_of_an_array_comes_back(tmp_path):
     assert_finished(resumed, whole)
 
 
-def test_arrays_of_a_library_without_a_place_in_files_are_named(tmp_path):
+def test_error_for_arrays_of_unsupported_libraries(tmp_path):
     import unhashable_arrays as other
 
     with config_context(array_api_dispatch=True):
@@ -245,7 +245,7 @@ def test_arrays_of_a_library_without_a_place_in_files_are_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_arrays_of_a_library_that_is_missing_are_an_error(tmp_path, monkeypatch):
+def test_error_for_arrays_of_a_missing_library(tmp_path, monkeypatch):
     strict = pytest.importorskip("array_api_strict")
     with config_context(array_api_dispatch=True):
         model = regressor().fit(strict.asarray(X), strict.asarray(Y))
@@ -258,17 +258,17 @@ def test_arrays_of_a_library_that_is_missing_are_an_error(tmp_path, monkeypatch)
 
 
 class Derived(JLFactorizedNTKRegressor):
-    """A regressor that somebody has derived."""
+    """User-defined subclass of a regressor."""
 
 
-def test_estimators_derived_by_others_come_back(tmp_path):
+def test_user_subclasses_are_restored(tmp_path):
     params = regressor().get_params()
     resumed, whole = check_round_trip(Derived(**params), X, Y, tmp_path / "network")
     assert type(resumed) is Derived
     assert_finished(resumed, whole)
 
 
-def test_what_no_checkpoint_holds_is_named_by_the_first_save(tmp_path):
+def test_error_for_unsupported_attribute_names_it(tmp_path):
     model = regressor()
     model.note = {"inner": [threading.Lock()]}
     model.set_callbacks(Checkpoint(tmp_path / "network", every=2))
@@ -302,7 +302,7 @@ def test_files_are_plain_zip_files(tmp_path):
         assert names[0] == "checkpoint.json"
         arrays = [np.load(io.BytesIO(archive.read(name))) for name in names[1:]]
     assert any(np.array_equal(model.weights_, array) for array in arrays)
-    # Each array once, however often the model has it.
+    # Each array is written once, also if several attributes share it.
     assert len({array.tobytes() for array in arrays if array.size > 8}) == sum(
         array.size > 8 for array in arrays
     )
@@ -312,7 +312,7 @@ def test_files_are_plain_zip_files(tmp_path):
 
 
 class Evil:
-    """What writes a file when it is unpickled."""
+    """Object that writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -323,7 +323,7 @@ class Evil:
 
 @contextmanager
 def forged(path, model="kept", arrays=None, compression=zipfile.ZIP_STORED, **header):
-    """A valid checkpoint whose text or arrays have been exchanged."""
+    """A valid checkpoint with exchanged text or arrays."""
     save_checkpoint(path, regressor().fit(X, Y))
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
@@ -339,14 +339,14 @@ def forged(path, model="kept", arrays=None, compression=zipfile.ZIP_STORED, **he
 
 
 def npy_of_objects(value):
-    """An array of Python's objects in NumPy's format, pickled."""
+    """Pickled array of Python objects in NumPy's format."""
     buffer = io.BytesIO()
     np.save(buffer, np.array([value], dtype=object), allow_pickle=True)
     return buffer.getvalue()
 
 
 def with_attribute(value):
-    """Forge the model by one more attribute."""
+    """Add a forged attribute to the model."""
 
     def forge(model):
         name, state = model["object"]
@@ -383,7 +383,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("model", FORGED.values(), ids=FORGED)
-def test_forged_texts_are_refused(model, tmp_path):
+def test_error_for_forged_json(model, tmp_path):
     words = r"holds what this version.* Nothing of it"
     with (
         forged(tmp_path / "network", model) as path,
@@ -403,7 +403,7 @@ def test_forged_texts_are_refused(model, tmp_path):
     ],
     ids=str,
 )
-def test_other_contents_are_refused(change, tmp_path):
+def test_error_for_changed_archives(change, tmp_path):
     with (
         forged(tmp_path / "network", **change) as path,
         pytest.raises(ValueError, match="holds what this version"),
@@ -411,10 +411,10 @@ def test_other_contents_are_refused(change, tmp_path):
         load_checkpoint(path)
 
 
-def test_an_array_of_objects_runs_nothing(tmp_path):
+def test_array_of_objects_runs_no_code(tmp_path):
     trace = tmp_path / "trace"
     arrays = {f"{i}.npy": npy_of_objects(Evil(trace)) for i in range(20)}
-    # The file is what it is taken for: read by pickle, it would leave a trace.
+    # Reading this file by pickle does run its code, which leaves a trace.
     np.load(io.BytesIO(arrays["0.npy"]), allow_pickle=True)[0].close()
     assert trace.exists()
     trace.unlink()
@@ -426,7 +426,7 @@ def test_an_array_of_objects_runs_nothing(tmp_path):
     assert not trace.exists()
 
 
-def test_a_pickle_of_the_earlier_format_runs_nothing(tmp_path):
+def test_pickle_of_the_earlier_format_runs_no_code(tmp_path):
     trace, path = tmp_path / "trace", tmp_path / "network"
     payload = pickle.dumps(Evil(trace))
     digest = hashlib.blake2b(payload, digest_size=32).digest()
@@ -436,7 +436,7 @@ def test_a_pickle_of_the_earlier_format_runs_nothing(tmp_path):
     assert not trace.exists()
 
 
-def test_callbacks_of_a_file_are_left_out(tmp_path):
+def test_callbacks_in_a_file_are_ignored(tmp_path):
     def forge(model):
         name, state = model["object"]
         pairs = [*state["dict"], ["_skl_callbacks", [1]]]
@@ -447,7 +447,7 @@ def test_callbacks_of_a_file_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize("place", np.linspace(0.0, 0.999, 40))
-def test_a_flipped_bit_is_found(place, tmp_path):
+def test_flipped_bit_is_detected(place, tmp_path):
     path = tmp_path / "network"
     model = regressor().fit(X, Y)
     save_checkpoint(path, model)
@@ -465,7 +465,7 @@ def test_a_flipped_bit_is_found(place, tmp_path):
     assert "checkpoint" in error
 
 
-def test_other_zip_files_are_no_checkpoints(tmp_path):
+def test_error_for_other_zip_files(tmp_path):
     path = tmp_path / "other.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("letter.txt", "hello")
@@ -506,7 +506,7 @@ def test_permissions_are_those_of_open(mask, tmp_path):
 
 @ON_POSIX
 @pytest.mark.parametrize("permissions", [0o600, 0o664, 0o604])
-def test_permissions_that_a_file_has_stay(permissions, tmp_path):
+def test_existing_permissions_are_kept(permissions, tmp_path):
     path = tmp_path / "network"
     path.touch()
     path.chmod(permissions)
@@ -519,7 +519,7 @@ def test_permissions_that_a_file_has_stay(permissions, tmp_path):
 @ON_POSIX
 @pytest.mark.parametrize("there", [False, True])
 @pytest.mark.parametrize("kind", ["absolute", "relative", "twice"])
-def test_a_link_is_followed(kind, there, tmp_path):
+def test_symbolic_link_is_followed(kind, there, tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "work").mkdir()
     target, link = tmp_path / "disk" / "file", tmp_path / "work" / "network"
@@ -536,7 +536,7 @@ def test_a_link_is_followed(kind, there, tmp_path):
     assert [path.name for path in (tmp_path / "disk").iterdir()] == ["file"]
 
 
-def test_a_relative_path_is_that_of_the_folder_of_the_start(tmp_path, monkeypatch):
+def test_relative_path_is_resolved_at_construction(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
     checkpoint = Checkpoint("network", every=2)
@@ -552,7 +552,7 @@ def test_a_relative_path_is_that_of_the_folder_of_the_start(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("path", [".", "folder", "link", ""])
-def test_a_folder_is_refused_at_once(path, tmp_path, monkeypatch):
+def test_error_for_folder_as_path(path, tmp_path, monkeypatch):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
     monkeypatch.chdir(tmp_path)
@@ -563,14 +563,14 @@ def test_a_folder_is_refused_at_once(path, tmp_path, monkeypatch):
 
 
 @ON_POSIX
-def test_what_is_no_file_is_refused_at_once(tmp_path):
+def test_error_for_path_that_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", "/dev/null"):
         with pytest.raises(ValueError, match="is a device or a pipe and cannot"):
             Checkpoint(path)
 
 
-def test_a_folder_that_comes_later_is_a_warning(tmp_path):
+def test_folder_created_later_at_the_path_warns(tmp_path):
     model = regressor().set_callbacks(Checkpoint(tmp_path / "network"))
     (tmp_path / "network").mkdir()
     with pytest.warns(UserWarning, match="could not be written"):
@@ -579,7 +579,7 @@ def test_a_folder_that_comes_later_is_a_warning(tmp_path):
 
 
 @ON_POSIX
-def test_file_and_folder_are_brought_to_the_disk_in_order(tmp_path, monkeypatch):
+def test_file_and_folder_are_synchronised_in_order(tmp_path, monkeypatch):
     calls = []
     sync, replace = os.fsync, os.replace
 
@@ -600,7 +600,7 @@ def test_file_and_folder_are_brought_to_the_disk_in_order(tmp_path, monkeypatch)
 
 @ON_POSIX
 @pytest.mark.parametrize("code, is_told", [(errno.EINVAL, False), (errno.EIO, True)])
-def test_a_folder_that_cannot_be_synchronised(code, is_told, tmp_path, monkeypatch):
+def test_folder_that_cannot_be_synchronised(code, is_told, tmp_path, monkeypatch):
     sync = os.fsync
 
     def fsync(descriptor):
@@ -637,12 +637,12 @@ save_checkpoint(sys.argv[1], model)
 
 
 def partial_files(folder):
-    """Names of files that a save has left."""
+    """Names of partial files in the folder."""
     return sorted(path.name for path in folder.iterdir() if path.suffix == ".partial")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_what_a_killed_save_leaves_is_removed_by_the_next(tmp_path):
+def test_partial_file_of_a_killed_save_is_removed(tmp_path):
     path, folder = tmp_path / "network", os.path.dirname(__file__)
     save_checkpoint(path, regressor().fit(X, Y))
     before = path.read_bytes()
@@ -651,7 +651,7 @@ def test_what_a_killed_save_leaves_is_removed_by_the_next(tmp_path):
     (left,) = partial_files(tmp_path)
     assert left.startswith("network.")
     assert path.read_bytes() == before
-    # Of another checkpoint, of a user: not ours to remove.
+    # Files of another checkpoint and of the user, which must stay.
     others = ["network.v2." + "0" * 16 + ".partial", "network.partial", "x.partial"]
     for name in others:
         (tmp_path / name).touch()
@@ -660,7 +660,7 @@ def test_what_a_killed_save_leaves_is_removed_by_the_next(tmp_path):
 
 
 @pytest.mark.skipif(_replacing.fcntl is None, reason="needs locks")
-def test_what_another_save_is_writing_stays(tmp_path):
+def test_partial_file_of_a_running_save_is_kept(tmp_path):
     path = tmp_path / "network"
     beside, file = _replacing._begin_beside(path)
     with file:
@@ -670,7 +670,7 @@ def test_what_another_save_is_writing_stays(tmp_path):
     assert partial_files(tmp_path) == []
 
 
-def test_saves_at_the_same_time_leave_one_whole_file(tmp_path):
+def test_concurrent_saves_leave_one_complete_file(tmp_path):
     models = [regressor(max_iter=n).fit(X, Y) for n in (1, 2, 3)]
     errors = []
 

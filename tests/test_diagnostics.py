@@ -1,4 +1,4 @@
-"""The monitor: its records are the lemmas' quantities, and it leaves training alone."""
+"""The monitor records the quantities of the lemmas, and does not change training."""
 
 import builtins
 import pickle
@@ -46,7 +46,7 @@ def monitored(rows, monitor, **parameters):
 
 
 @pytest.mark.parametrize("factorization", FACTORIZATIONS)
-def test_last_record_is_what_the_fitted_model_shows(rows, factorization):
+def test_last_record_equals_the_fitted_model(rows, factorization):
     monitor = NTKMonitor()
     model = monitored(rows, monitor, factorization=factorization)
     X, _ = rows
@@ -77,7 +77,7 @@ def test_last_record_is_what_the_fitted_model_shows(rows, factorization):
 
 
 @pytest.mark.parametrize("factorization", FACTORIZATIONS)
-def test_bound_is_the_theorems_and_holds(rows, factorization):
+def test_bound_is_that_of_the_theorem_and_holds(rows, factorization):
     monitor = NTKMonitor(every=1)
     model = monitored(
         rows, monitor, factorization=factorization, width=4096, effective_width=256
@@ -92,7 +92,7 @@ def test_bound_is_the_theorems_and_holds(rows, factorization):
     assert (logs["loss"] <= logs["bound"]).all()
 
 
-def test_start_is_recorded_as_not_moved(rows):
+def test_record_of_start_has_no_movement(rows):
     monitor = NTKMonitor()
     monitored(rows, monitor)
     first = monitor.get_logs().iloc[0]
@@ -102,7 +102,7 @@ def test_start_is_recorded_as_not_moved(rows):
     assert first["bound"] == first["loss"]
 
 
-def test_training_is_left_alone(rows):
+def test_monitor_does_not_change_training(rows):
     alone = JLFactorizedNTKRegressor(**PARAMETERS).fit(*rows)
     model = monitored(rows, NTKMonitor(every=1))
     assert_same(model.weights_, alone.weights_)
@@ -124,14 +124,14 @@ def test_schedule_and_the_last_step_are_recorded(rows, every, steps):
     assert monitor.get_logs()["step"].tolist() == steps
 
 
-def test_early_end_is_recorded(rows):
+def test_last_step_of_early_stop_is_recorded(rows):
     monitor = NTKMonitor(every=100, kernel=False)
     model = monitored(rows, monitor, tol=0.5, n_iter_no_change=2)
     assert 0 < model.n_iter_ < 20
     assert monitor.get_logs()["step"].tolist() == [0, model.n_iter_]
 
 
-def test_without_the_kernel_little_is_recorded(rows):
+def test_columns_without_kernel(rows):
     monitor = NTKMonitor(kernel=False)
     monitored(rows, monitor)
     logs = monitor.get_logs()
@@ -144,7 +144,7 @@ def test_error_names_schedules(every):
         NTKMonitor(every=every)
 
 
-def test_rows_are_left_out_with_a_warning_and_without_a_bound(rows):
+def test_subsampled_rows_warn_and_have_no_bound(rows):
     monitor = NTKMonitor(max_samples=10)
     with pytest.warns(UserWarning, match="10 of the 40 rows, evenly spaced"):
         model = monitored(rows, monitor)
@@ -161,7 +161,7 @@ def test_rows_are_left_out_with_a_warning_and_without_a_bound(rows):
     ids=["penalty", "held-out", "rank"],
 )
 @pytest.mark.filterwarnings("ignore:.*trained weights are fewer")
-def test_no_bound_where_the_theorems_do_not_speak(rows, change):
+def test_no_bound_outside_the_theorems(rows, change):
     change = {**change, "effective_width": min(64, change.get("width", 64))}
     monitor = NTKMonitor()
     monitored(rows, monitor, **change)
@@ -184,7 +184,7 @@ def test_no_bound_with_sample_weights(rows):
     assert monitor.get_logs()["bound"].isna().all()
 
 
-def test_going_on_goes_on_counting(rows):
+def test_resumed_training_continues_step_numbers(rows):
     monitor = NTKMonitor(every=10)
     model = monitored(rows, monitor)
     model.partial_fit(*rows)
@@ -194,7 +194,7 @@ def test_going_on_goes_on_counting(rows):
     assert monitor.get_logs()["step"].tolist() == [0, 30, 40]
 
 
-def test_in_a_pipeline_rows_are_those_that_reach_the_network(rows):
+def test_monitor_in_a_pipeline_sees_transformed_rows(rows):
     X, y = rows
     monitor = NTKMonitor()
     network = JLFactorizedNTKRegressor(**PARAMETERS).set_callbacks(monitor)
@@ -205,7 +205,7 @@ def test_in_a_pipeline_rows_are_those_that_reach_the_network(rows):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_in_a_search_each_training_has_its_records(rows, n_jobs):
+def test_monitor_in_a_search_records_each_training(rows, n_jobs):
     monitor = NTKMonitor(every=10)
     network = JLFactorizedNTKRegressor(**PARAMETERS).set_callbacks(monitor)
     search = GridSearchCV(network, {"width": [64, 128]}, cv=2, n_jobs=n_jobs)
@@ -218,7 +218,7 @@ def test_in_a_search_each_training_has_its_records(rows, n_jobs):
     assert sorted(logs.groupby("fit")["n_rows"].first()) == [20, 20, 20, 20, 40]
 
 
-def test_monitor_survives_pickling_with_its_records(rows):
+def test_pickled_monitor_keeps_its_records(rows):
     monitor = NTKMonitor(every=10)
     monitored(rows, monitor)
     copy = pickle.loads(pickle.dumps(monitor))
@@ -226,7 +226,7 @@ def test_monitor_survives_pickling_with_its_records(rows):
     assert copy.every == 10
 
 
-def test_logs_are_plain_without_pandas(rows, monkeypatch):
+def test_logs_are_lists_without_pandas(rows, monkeypatch):
     monitor = NTKMonitor(every=10)
     monitored(rows, monitor)
     expected = monitor.get_logs().to_dict("records")
@@ -241,12 +241,12 @@ def test_logs_are_plain_without_pandas(rows, monkeypatch):
     assert monitor.get_logs() == expected
 
 
-def test_error_when_nothing_was_recorded():
+def test_error_without_records():
     with pytest.raises(ValueError, match="No logs"):
         NTKMonitor().get_logs()
 
 
-def test_nothing_is_kept_after_the_training(rows):
+def test_monitor_holds_no_kernel_after_training(rows):
     monitor = NTKMonitor()
     monitored(rows, monitor)
     assert not monitor._runs
@@ -266,11 +266,11 @@ def test_records_follow_the_namespace(xp, dtype):
         with config_context(array_api_dispatch=True):
             monitored((convert(X), convert(y)), monitor, n_components=4)
         tables.append(monitor.get_logs().drop(columns=["run", "fit"]))
-    # Differences of H near zero at the start, and single gates that round another way.
+    # Differences of H are near zero at the start, and rounding can flip single gates.
     assert_close(tables[1].to_numpy(), tables[0].to_numpy(), rtol=1e-2, atol=1e-4)
 
 
-def test_classifier_is_followed_on_two_classes_and_on_more():
+def test_monitor_of_classifiers():
     X, y = load_digits(return_X_y=True)
     for n_classes, has_bound in ((2, True), (3, False)):
         chosen = np.flatnonzero(y < n_classes)[:60]
@@ -281,9 +281,7 @@ def test_classifier_is_followed_on_two_classes_and_on_more():
 
 
 @pytest.mark.parametrize("factorization", FACTORIZATIONS)
-def test_records_do_not_depend_on_what_is_taken_together(
-    rows, factorization, monkeypatch
-):
+def test_records_do_not_depend_on_block_sizes(rows, factorization, monkeypatch):
     logs = []
     for _ in range(2):
         monitor = NTKMonitor(every=10)

@@ -1,4 +1,4 @@
-"""Rows read in chunks: the same model as in memory, whatever the chunks and the array."""
+"""Rows read in chunks give the model of rows in memory, for all chunks and arrays."""
 
 import errno
 import re
@@ -19,7 +19,7 @@ from sklearn_jlntk.diagnostics import NTKMonitor
 from sklearn_jlntk.out_of_core import RowChunks
 
 N_ROWS = 203
-# Rows of a chunk that cut them into 1, 3 and 17 chunks, the last one shorter.
+# Rows per chunk for 1, 3 and 17 chunks, of which the last one is shorter.
 CHUNKINGS = {1: 203, 3: 70, 17: 12}
 # Sums over the same rows in another order; 1e-9 is asked for, and there is room below.
 ROUNDING = 1e-11
@@ -42,7 +42,7 @@ def regressor(**params):
 
 
 def assert_same_training(actual, desired):
-    """Equality to rounding of how far the weights moved, losses and intercepts."""
+    """Assert equal movement of weights, losses and intercepts up to rounding."""
     moved = desired.weights_ - desired.initial_weights_
     difference = np.abs(actual.weights_ - desired.weights_).max()
     assert difference <= ROUNDING * np.abs(moved).max()
@@ -53,7 +53,7 @@ def assert_same_training(actual, desired):
 
 
 def memory_map(tmp_path, X):
-    """The rows in a file, mapped."""
+    """Memory map of the rows in a file."""
     X.tofile(tmp_path / "X")
     return np.memmap(tmp_path / "X", X.dtype, "r", shape=X.shape)
 
@@ -90,7 +90,7 @@ def test_chunks_train_the_same_weights(factorization, kept, n_chunks, tmp_path):
     ],
     ids=lambda params: next(iter(params)),
 )
-def test_every_parameter_means_the_same(params):
+def test_every_parameter_has_the_same_effect_in_chunks(params):
     X, y, w = data()
     desired = regressor(**params).fit(X, y, w)
     model = regressor(**params).fit(RowChunks(X, chunk_rows=50), y, w)
@@ -102,7 +102,7 @@ def test_every_parameter_means_the_same(params):
         )
 
 
-def test_learning_rate_of_the_theorem_is_that_of_all_rows():
+def test_theory_learning_rate_uses_all_rows():
     X, y, w = data()
     params = {"learning_rate": "theory", "normalize": "unit", "max_iter": 2}
     rows = RowChunks(X, chunk_rows=50)
@@ -110,7 +110,7 @@ def test_learning_rate_of_the_theorem_is_that_of_all_rows():
     assert regressor(**params).fit(rows, y, w).learning_rate_ == pytest.approx(rate)
 
 
-def test_warm_start_goes_on_in_chunks():
+def test_warm_start_continues_in_chunks():
     X, y, _ = data()
     rows = RowChunks(X, chunk_rows=50)
     half = regressor(max_iter=25, warm_start=True)
@@ -147,7 +147,7 @@ def test_classifier_on_chunks(labels):
     assert in_chunks.score(rows, y) == model.score(X, y)
 
 
-def test_callbacks_take_part():
+def test_callbacks_record_the_same_for_chunks():
     X, y, _ = data()
     rows = RowChunks(X, chunk_rows=50)
     logs = []
@@ -171,7 +171,9 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr("sklearn_jlntk.out_of_core._CHUNK_BYTES", 50 * 9 * 8)
 
 
-def test_memory_map_is_read_in_chunks_by_itself(tmp_path, small_chunks, monkeypatch):
+def test_memory_map_is_read_in_chunks_automatically(
+    tmp_path, small_chunks, monkeypatch
+):
     X, y, _ = data()
     mapped = memory_map(tmp_path, X)
     desired = regressor().fit(X, y)
@@ -197,7 +199,7 @@ def test_dask_arrays(small_chunks, tmp_path):
     X, y, w = data()
     blocks = ((20, 70, 1, 12, 100), (4, 5))
     rows = da.from_array(X, chunks=blocks)
-    # Blocks are joined up to the size of a chunk, and none is cut.
+    # Blocks are joined up to the size of a chunk, and never split.
     stops = [part.stop for part in RowChunks(rows).slices]
     assert stops == [20, 90, 103, 203]
     model = regressor().fit(rows, da.from_array(y, chunks=50), da.from_array(w))
@@ -245,7 +247,7 @@ def test_csr_rows():
     assert_same_training(regressor().fit(rows, y), regressor().fit(X, y))
 
 
-def test_transform_is_applied_to_what_is_read():
+def test_transform_is_applied_to_every_chunk():
     X, y, _ = data()
     X = 5 * X + 2
     scaler = StandardScaler()
@@ -258,7 +260,7 @@ def test_transform_is_applied_to_what_is_read():
     assert_same_training(model, desired)
 
 
-def test_methods_that_need_all_rows_read_them(tmp_path):
+def test_methods_that_need_all_rows_read_all_chunks(tmp_path):
     X, y, _ = data()
     rows = RowChunks(X, chunk_rows=50)
     model = regressor().fit(X, y)
@@ -272,7 +274,7 @@ def test_methods_that_need_all_rows_read_them(tmp_path):
 
 
 class Watched:
-    """Rows that note which are read, and by which thread; reading some of them fails."""
+    """Rows that record reads and their threads; reading some of them fails."""
 
     def __init__(self, X, bad=()):
         self.X, self.shape, self.dtype, self.bad = X, X.shape, X.dtype, bad
@@ -291,7 +293,7 @@ class Watched:
 
 
 def reading_threads():
-    """Threads that still read rows, after those that are about to end have done so."""
+    """Threads that are still reading rows, after a short wait."""
     threads = [t for t in threading.enumerate() if t.name.startswith("reading rows")]
     for thread in threads:
         thread.join(10)
@@ -299,7 +301,7 @@ def reading_threads():
 
 
 @pytest.mark.parametrize("memory", [0, 2**30])
-def test_rows_are_read_once_a_pass_or_once_in_all(memory):
+def test_rows_are_read_once_per_pass_or_once_in_total(memory):
     X, y, _ = data()
     rows = Watched(X)
     model = regressor(max_iter=3, learning_rate=0.01)
@@ -310,7 +312,7 @@ def test_rows_are_read_once_a_pass_or_once_in_all(memory):
     assert rows.read == [0, 0, 100, 200, 0, *[0, 100, 200] * passes]
 
 
-def test_the_next_chunk_is_read_while_one_is_computed_with():
+def test_next_chunk_is_read_during_computation():
     X, y, _ = data()
     rows, read_meanwhile = Watched(X), []
 
@@ -332,7 +334,7 @@ def test_the_next_chunk_is_read_while_one_is_computed_with():
 
 
 def peak_memory(model, X, y):
-    """Bytes that a fit allocates at its peak; an earlier one has compiled."""
+    """Peak memory of a fit in bytes; an earlier fit has compiled the code."""
     model.fit(X, y)
     tracemalloc.start()
     model.fit(X, y)
@@ -342,7 +344,7 @@ def peak_memory(model, X, y):
 
 
 @pytest.mark.parametrize("memory", [0, 2**30])
-def test_memory_is_that_of_a_chunk(memory, tmp_path):
+def test_memory_is_limited_to_chunks(memory, tmp_path):
     n, d, p = 100_000, 16, 1000
     X = memory_map(tmp_path, np.random.default_rng(0).normal(size=(n, d)))
     y = np.array(X[:, 0])
@@ -362,7 +364,7 @@ def test_memory_is_that_of_a_chunk(memory, tmp_path):
 
 
 @pytest.mark.parametrize("bad", [100, 150])
-def test_a_chunk_that_cannot_be_read_leaves_the_model_alone(bad):
+def test_failed_read_keeps_the_model(bad):
     X, y, _ = data()
     model = regressor(max_iter=2).fit(X, y)
     before = dict(vars(model))
@@ -376,7 +378,7 @@ def test_a_chunk_that_cannot_be_read_leaves_the_model_alone(bad):
 @pytest.mark.parametrize(
     "estimator", [JLFactorizedNTKRegressor, JLFactorizedNTKClassifier]
 )
-def test_a_row_that_is_not_finite_is_named(estimator, was_fitted, tmp_path):
+def test_error_names_row_that_is_not_finite(estimator, was_fitted, tmp_path):
     X, y, _ = data()
     y = y > 3 if estimator is JLFactorizedNTKClassifier else y
     model = estimator(width=32, max_iter=2, tol=None, random_state=0)
@@ -397,7 +399,7 @@ def test_a_row_that_is_not_finite_is_named(estimator, was_fitted, tmp_path):
             model.predict(RowChunks(X, chunk_rows=50))
 
 
-def test_a_transform_that_fails_names_the_rows():
+def test_error_of_transform_names_the_rows():
     X, y, _ = data()
 
     def refuse(rows):
@@ -409,7 +411,7 @@ def test_a_transform_that_fails_names_the_rows():
         regressor().fit(RowChunks(X, chunk_rows=50, transform=refuse), y)
 
 
-def test_a_transform_that_drops_rows_is_an_error():
+def test_error_for_transform_that_drops_rows():
     X, y, _ = data()
     rows = RowChunks(X, chunk_rows=50, transform=lambda rows: rows[1:])
     with pytest.raises(
@@ -418,7 +420,7 @@ def test_a_transform_that_drops_rows_is_an_error():
         regressor().fit(rows, y)
 
 
-def test_a_scratch_file_that_exists_is_left_alone(tmp_path):
+def test_existing_scratch_file_is_not_overwritten(tmp_path):
     X, y, _ = data()
     scratch = tmp_path / "precious"
     scratch.write_text("precious")
@@ -429,7 +431,7 @@ def test_a_scratch_file_that_exists_is_left_alone(tmp_path):
     assert scratch.read_text() == "precious"
 
 
-def test_a_full_disk_for_the_scratch_file_is_an_error(tmp_path, largest_file):
+def test_error_for_full_disk_of_scratch_file(tmp_path, largest_file):
     X, y, _ = data()
     rows = RowChunks(X, chunk_rows=50, scratch=tmp_path / "features")
     model = regressor()
@@ -440,7 +442,7 @@ def test_a_full_disk_for_the_scratch_file_is_an_error(tmp_path, largest_file):
     assert not rows.scratch.exists()
 
 
-def test_a_scratch_file_needs_its_folder(tmp_path):
+def test_error_for_scratch_file_without_folder(tmp_path):
     X, y, _ = data()
     rows = RowChunks(X, scratch=tmp_path / "missing" / "features")
     with pytest.raises(FileNotFoundError, match=r"folder of scratch=.*Make it first"):
@@ -469,7 +471,7 @@ def test_bad_rows():
         RowChunks(pd.DataFrame(np.ones((4, 2))))
 
 
-def test_bad_ways_of_reading():
+def test_errors_for_memory_and_transform():
     X = np.ones((4, 2))
     for memory in (-1, "1 GB", None):
         with pytest.raises(ValueError, match=r"is no number of bytes; give 0 or more"):
@@ -478,7 +480,7 @@ def test_bad_ways_of_reading():
         RowChunks(X, transform=3)
 
 
-def test_wrong_numbers_of_targets_and_features():
+def test_error_for_wrong_numbers_of_targets_and_features():
     X, y, _ = data()
     rows = RowChunks(X, chunk_rows=50)
     with pytest.raises(ValueError, match=r"inconsistent numbers of samples.*203, 100"):

@@ -1,4 +1,4 @@
-"""Displays draw the model's numbers, and lines that differ without their colours."""
+"""Displays draw the numbers of the model, in lines that differ without colour."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ PARAMETERS = {
 
 @pytest.fixture(autouse=True)
 def closed_figures():
-    """Figures do not outlive their test."""
+    """Close all figures after each test."""
     yield
     import matplotlib.pyplot as plt
 
@@ -83,7 +83,7 @@ def display(request, model, monitor, rows):
 
 
 def look(line):
-    """What tells a line from another where there is no colour."""
+    """Properties of a line that are visible without colour."""
     return line.get_linestyle(), line.get_marker(), line.get_linewidth()
 
 
@@ -95,12 +95,12 @@ def test_display_is_drawn_labelled_and_rendered(display):
     display.figure_.canvas.draw()
 
 
-def test_lines_differ_without_their_colours(display):
+def test_lines_differ_without_colour(display):
     looks = [look(line) for line in display.lines_]
     assert len(set(looks)) == len(looks) >= 2
 
 
-def test_plot_draws_on_the_given_axes_again(display):
+def test_plot_draws_on_given_axes(display):
     import matplotlib.pyplot as plt
 
     data = [line.get_xydata() for line in display.lines_]
@@ -116,7 +116,7 @@ def test_keywords_reach_the_lines(display):
     assert display.lines_[0].get_linewidth() == 3.5
 
 
-def test_two_curves_on_one_figure_differ(model, rows):
+def test_two_curves_on_one_figure_have_different_styles(model, rows):
     first = TrainingCurveDisplay.from_estimator(model, *rows, name="one")
     second = TrainingCurveDisplay.from_estimator(
         model, *rows, ax=first.ax_, name="other"
@@ -128,13 +128,13 @@ def test_two_curves_on_one_figure_differ(model, rows):
     assert texts == ["one", "bound, one", "other", "bound, other"]
 
 
-def test_two_curves_without_a_bound_differ(model):
+def test_two_curves_without_bound_have_different_styles(model):
     first = TrainingCurveDisplay.from_estimator(model)
     second = TrainingCurveDisplay.from_estimator(model, ax=first.ax_)
     assert look(first.lines_[0]) != look(second.lines_[0])
 
 
-def test_curve_is_the_loss_beside_the_bound(model, rows):
+def test_curve_shows_loss_and_bound(model, rows):
     display = TrainingCurveDisplay.from_estimator(model, *rows)
     loss, bound = (line.get_ydata() for line in display.lines_)
     np.testing.assert_allclose(loss, np.divide(model.loss_curve_, model.loss_curve_[0]))
@@ -148,20 +148,20 @@ def test_curve_without_rows_has_no_bound(model):
     assert display.bound is None
 
 
-def test_curve_of_a_report_without_losses_says_why(model, rows):
+def test_error_for_report_without_losses_gives_the_reason(model, rows):
     X, y = rows
     with pytest.raises(ValueError, match="no losses to draw; not compared"):
         TrainingCurveDisplay.from_report(model.diagnose(X[:20], y[:20]))
 
 
-def test_spectrum_is_that_of_the_kernels(model, rows):
+def test_spectrum_shows_eigenvalues_of_the_kernels(model, rows):
     display = NTKSpectrumDisplay.from_estimator(model, rows[0], at=("init", "infinite"))
     for line, at in zip(display.lines_, ("init", "infinite"), strict=True):
         values = np.linalg.eigvalsh(model.ntk(rows[0], at=at))
         np.testing.assert_allclose(line.get_ydata(), values[::-1])
 
 
-def test_drift_is_that_of_the_records(model, monitor):
+def test_drift_shows_the_records(model, monitor):
     logs = monitor.get_logs()
     display = KernelDriftDisplay.from_monitor(
         monitor, quantities=("flipped_gates", "neuron_movement")
@@ -173,7 +173,7 @@ def test_drift_is_that_of_the_records(model, monitor):
         np.testing.assert_array_equal(line.get_ydata(), logs[name])
 
 
-def test_drift_stands_beside_what_the_lemmas_promise(model, monitor):
+def test_drift_shows_bounds_of_the_lemmas(model, monitor):
     display = KernelDriftDisplay.from_monitor(monitor)
     promises = [line for line in display.ax_.get_lines() if line not in display.lines_]
     levels = [line.get_ydata()[0] for line in promises]
@@ -181,14 +181,14 @@ def test_drift_stands_beside_what_the_lemmas_promise(model, monitor):
     assert levels == [lambda_0 / 4, lambda_0 / 2]
 
 
-def test_drift_errors_name_what_there_is(model, monitor):
+def test_drift_errors_name_available_records(model, monitor):
     with pytest.raises(ValueError, match=r"fit=\(7,\) was not recorded; there are"):
         KernelDriftDisplay.from_monitor(monitor, fit=(7,))
     with pytest.raises(ValueError, match=r"\['loudness'\] was not recorded"):
         KernelDriftDisplay.from_monitor(monitor, quantities=("loudness",))
 
 
-def test_scaling_recovers_a_power_of_the_size():
+def test_scaling_recovers_an_exact_power_law():
     sizes = np.array([10.0, 100.0, 1000.0])
     values = 3 * sizes[:, None] ** -0.5 * np.array([[0.8, 1.25]])
     display = WidthScalingDisplay(sizes, values).plot()
@@ -235,14 +235,14 @@ UNFITTED = [JLFactorizedNTKRegressor(), JLFactorizedNTKClassifier(), NTKKernel()
 
 @pytest.mark.parametrize("name", ["curve", "curve and bound", "spectrum"])
 @pytest.mark.parametrize("estimator", UNFITTED, ids=lambda e: type(e).__name__)
-def test_what_is_not_fitted_is_not_drawn(rows, name, estimator):
+def test_error_for_unfitted_estimator(rows, name, estimator):
     with pytest.raises(NotFittedError, match="instance is not fitted yet"):
         NETWORK_DISPLAYS[name](estimator, rows[0])
 
 
 @pytest.mark.parametrize("draw", NETWORK_DISPLAYS.values(), ids=NETWORK_DISPLAYS)
 @pytest.mark.parametrize("estimator", [NTKKernel(), FJLT(4), Ridge()], ids=str)
-def test_what_is_no_network_is_not_drawn(rows, draw, estimator):
+def test_error_for_estimator_without_network(rows, draw, estimator):
     with pytest.raises(
         TypeError, match=r" has no .* to draw\. Give a .*network, such as"
     ):
@@ -250,14 +250,14 @@ def test_what_is_no_network_is_not_drawn(rows, draw, estimator):
 
 
 @pytest.mark.parametrize("draw", NETWORK_DISPLAYS.values(), ids=NETWORK_DISPLAYS)
-def test_a_pipeline_is_told_of_its_last_step(rows, model, draw):
+def test_error_for_pipeline_names_its_last_step(rows, model, draw):
     with pytest.raises(
         TypeError, match=r"pipeline\[-1\] if it.*\[:-1\]\.transform\(X\)"
     ):
         draw(make_pipeline("passthrough", model), rows[0])
 
 
-def test_rows_come_with_their_targets(rows, model):
+def test_error_for_rows_without_targets(rows, model):
     with pytest.raises(ValueError, match="X is given without y; the bound needs both"):
         TrainingCurveDisplay.from_estimator(model, rows[0])
     with pytest.raises(ValueError, match="y is given without X; the bound needs both"):
@@ -265,12 +265,12 @@ def test_rows_come_with_their_targets(rows, model):
 
 
 @pytest.mark.parametrize("report", [None, JLFactorizedNTKRegressor()])
-def test_what_is_no_report_is_not_drawn(report):
+def test_error_for_object_that_is_no_report(report):
     with pytest.raises(TypeError, match=r"has no loss_ratio to draw\. Give the report"):
         TrainingCurveDisplay.from_report(report)
 
 
-def test_what_is_no_monitor_or_has_followed_nothing_is_not_drawn(model):
+def test_error_for_monitor_without_records(model):
     with pytest.raises(
         TypeError, match=r"has no get_logs to draw\. Give the NTKMonitor"
     ):
@@ -294,7 +294,7 @@ def test_kernels_and_quantities_are_tuples_of_known_names(rows, model, monitor):
         KernelDriftDisplay.from_monitor(monitor, quantities=[])
 
 
-def test_scaling_says_what_it_cannot_draw(rows, model):
+def test_scaling_errors_for_bad_parameters(rows, model):
     X, _ = rows
     with pytest.raises(ValueError, match=r"sizes=\(\) and n_draws=5 leave nothing"):
         WidthScalingDisplay.from_estimator(model, X, sizes=())
@@ -306,7 +306,7 @@ def test_scaling_says_what_it_cannot_draw(rows, model):
         WidthScalingDisplay.from_estimator(model, None)
 
 
-def test_scaling_takes_rows_of_any_kind(rows, model):
+def test_scaling_accepts_rows_of_any_kind(rows, model):
     draw = partial(WidthScalingDisplay.from_estimator, model, sizes=(32, 64), n_draws=1)
     X = rows[0]
     expected = draw(X).deviations
@@ -314,7 +314,7 @@ def test_scaling_takes_rows_of_any_kind(rows, model):
     np.testing.assert_allclose(draw(sparse.csr_array(X)).deviations, expected)
 
 
-def test_classifier_is_drawn_too(rows):
+def test_displays_of_a_classifier(rows):
     X, y = rows
     model = JLFactorizedNTKClassifier(**PARAMETERS).fit(X, y > 0)
     assert len(TrainingCurveDisplay.from_estimator(model, X, y > 0).lines_) == 2
@@ -327,6 +327,6 @@ def test_error_names_the_extra(model, monkeypatch):
         TrainingCurveDisplay.from_estimator(model)
 
 
-def test_importing_the_module_leaves_matplotlib_alone():
+def test_importing_the_module_does_not_import_matplotlib():
     code = "import sys, sklearn_jlntk.plotting; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""The report: its numbers are the model's, and its words claim no more than was seen."""
+"""The report has the numbers of the model, and claims only what was observed."""
 
 import dataclasses
 import html
@@ -42,7 +42,7 @@ def fitted(rows, **parameters):
 
 
 @pytest.mark.parametrize("factorization", FACTORIZATIONS)
-def test_numbers_are_those_of_the_model(rows, factorization):
+def test_report_matches_the_model(rows, factorization):
     model = fitted(rows, factorization=factorization)
     report = model.diagnose(*rows)
     H, H_0 = model.ntk(rows[0]), model.ntk(rows[0], at="init")
@@ -59,7 +59,7 @@ def test_numbers_are_those_of_the_model(rows, factorization):
     assert report.complexity == pytest.approx(math.sqrt(2 * quadratic / 40))
 
 
-def test_end_is_the_last_record_of_a_monitor(rows):
+def test_end_equals_last_record_of_a_monitor(rows):
     monitor = NTKMonitor()
     model = JLFactorizedNTKRegressor(**PARAMETERS).set_callbacks(monitor).fit(*rows)
     report = model.diagnose(*rows)
@@ -69,7 +69,7 @@ def test_end_is_the_last_record_of_a_monitor(rows):
 
 
 @pytest.mark.parametrize("factorization", FACTORIZATIONS)
-def test_conditions_are_the_theorems(rows, factorization):
+def test_conditions_are_those_of_the_theorems(rows, factorization):
     report = fitted(rows, factorization=factorization).diagnose(*rows, delta=0.2)
     case = {"delta": 0.2, "factorization": factorization}
     lambda_0 = report.lambda_0
@@ -88,7 +88,7 @@ def test_dense_to_bc_compares_their_limits(rows):
 
 @pytest.mark.parametrize("initial_output", ["zero", "random"])
 @pytest.mark.parametrize("factorization", FACTORIZATIONS)
-def test_bound_observed_to_hold_is_said_so(rows, factorization, initial_output):
+def test_verdict_if_bound_holds(rows, factorization, initial_output):
     model = fitted(rows, factorization=factorization, initial_output=initial_output)
     report = model.diagnose(*rows)
     losses = np.asarray(model.loss_curve_)
@@ -102,7 +102,7 @@ def test_bound_observed_to_hold_is_said_so(rows, factorization, initial_output):
     assert "certified" not in str(report)
 
 
-def test_exceeded_bound_is_said_so(rows):
+def test_verdict_if_bound_is_exceeded(rows):
     report = fitted(rows).diagnose(*rows)
     losses = report.loss_ratio.copy()
     losses[7:9] = 1.5
@@ -112,7 +112,7 @@ def test_exceeded_bound_is_said_so(rows):
     )
 
 
-def test_met_condition_is_said_so(rows):
+def test_verdict_if_condition_is_met(rows):
     report = fitted(rows).diagnose(*rows)
     report = dataclasses.replace(
         report,
@@ -123,7 +123,7 @@ def test_met_condition_is_said_so(rows):
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
-def test_no_rate_with_repeated_or_parallel_rows_and_they_are_named(rows, scale):
+def test_repeated_or_parallel_rows_are_named(rows, scale):
     X, y = rows
     X, y = np.concatenate([X, scale * X[[4, 4, 9]]]), np.append(y, y[[4, 4, 9]])
     report = fitted((X, y)).diagnose(X, y)
@@ -144,7 +144,7 @@ def test_opposite_rows_are_independent(rows):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_dependent_rows_are_told_from_close_ones(dtype):
+def test_close_rows_are_not_dependent(dtype):
     rng = np.random.default_rng(0)
     features = rng.standard_normal((6, 5)).astype(dtype)
     close = features[:, :1] * dtype(1.7)
@@ -168,13 +168,13 @@ def test_no_rate_with_fewer_weights_than_rows(rows):
     [{"alpha": 1e-3}, {"early_stopping": True}],
     ids=["penalty", "held-out rows"],
 )
-def test_losses_of_another_kind_are_not_compared(rows, change):
+def test_losses_with_other_terms_are_not_compared(rows, change):
     report = fitted(rows, **change).diagnose(*rows)
     assert report.loss_ratio is None
     assert report.verdict.startswith("not compared: the recorded losses are not half")
 
 
-def test_other_rows_are_not_compared(rows):
+def test_losses_of_other_rows_are_not_compared(rows):
     X, y = rows
     report = fitted(rows).diagnose(X[:30], y[:30])
     assert report.verdict.startswith("not compared")
@@ -202,7 +202,7 @@ def test_classifier_reports_on_its_targets(rows):
     assert "bound observed" in report.verdict
 
 
-def test_loss_that_reached_rounding_is_not_held_against_the_bound():
+def test_bound_allows_loss_at_rounding():
     X = np.eye(4)
     y = np.array([1.0, -1.0, 2.0, 0.5])
     model = fitted((X, y), max_iter=2000, n_components=4, width=4096)
@@ -259,7 +259,7 @@ def test_report_needs_a_fitted_model(rows):
         clone(JLFactorizedNTKRegressor()).diagnose(*rows)
 
 
-def test_first_words_need_no_paper(rows):
+def test_report_starts_with_summary(rows):
     report = fitted(rows, width=4096).diagnose(*rows)
     first = " ".join(str(report).partition("\n\n")[0].splitlines())
     assert first == report.summary
@@ -270,7 +270,7 @@ def test_first_words_need_no_paper(rows):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3])
-def test_share_of_the_kernel_is_that_of_descent_with_it(rows, alpha):
+def test_kernel_share_matches_descent_with_fixed_kernel(rows, alpha):
     X, y = rows
     model = fitted(rows, width=256, alpha=alpha)
     H, target = model.ntk(X, at="init"), y - y.mean()
@@ -284,7 +284,7 @@ def test_share_of_the_kernel_is_that_of_descent_with_it(rows, alpha):
     assert share > 0.9
 
 
-def test_large_targets_are_named_as_what_leaves_the_regime(rows):
+def test_advice_for_large_targets(rows):
     X, y = rows
     large = 7 * y / y.std()
     report = fitted((X, large), width=16, max_iter=500).diagnose(X, large)
@@ -294,6 +294,6 @@ def test_large_targets_are_named_as_what_leaves_the_regime(rows):
 
 
 @pytest.mark.parametrize("delta", [0, 1, -0.1, 2, "0.1", None, float("nan")])
-def test_a_delta_that_is_no_probability_is_refused(rows, delta):
+def test_error_for_delta_that_is_no_probability(rows, delta):
     with pytest.raises(ValueError, match="give a number between 0 and 1"):
         fitted(rows).diagnose(*rows, delta=delta)

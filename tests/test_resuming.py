@@ -1,4 +1,4 @@
-"""Training goes on with the network that is there, or says why it cannot."""
+"""Training resumes with the fitted network, or raises an error that says why not."""
 
 import numpy as np
 import pandas as pd
@@ -34,12 +34,12 @@ def in_chunks(X):
 
 
 ROWS = [in_memory, in_chunks]
-# Each goes on from a fitted model; the last is a method that compares with the fit.
+# Calls that resume a fitted model; the last one compares data with the fit.
 GOING_ON = ["partial_fit", "warm start", "diagnose"]
 
 
 def go_on(model, how, X, y):
-    """Train on, or diagnose, and give what comes of it."""
+    """Resume training, or diagnose, and return the result."""
     if how == "diagnose":
         return model.diagnose(X, y).end["weight_movement"]
     if how == "warm start":
@@ -106,7 +106,7 @@ def test_error_for_other_number_of_outputs(rows, how):
     ],
     ids=str,
 )
-def test_labels_outside_the_classes_are_named(rows, how, first, second):
+def test_error_names_labels_outside_the_classes(rows, how, first, second):
     X, _ = data()
     model = JLFactorizedNTKClassifier(**SMALL).fit(X, np.resize(first, N))
     weights = model.weights_
@@ -119,14 +119,14 @@ def test_labels_outside_the_classes_are_named(rows, how, first, second):
     assert model.weights_ is weights
 
 
-def test_labels_outside_the_classes_given_are_named():
+def test_error_names_labels_outside_given_classes():
     X, _ = data()
     labels = np.resize([0, 1, 2], N)
     with pytest.raises(ValueError, match=r"y has the labels \[2\]"):
         JLFactorizedNTKClassifier(**SMALL).partial_fit(X, labels, classes=[0, 1])
 
 
-def test_other_classes_than_those_of_the_first_call_are_refused():
+def test_error_for_classes_that_differ_from_the_first_call():
     X, _ = data()
     labels = np.resize([0, 1], N)
     model = JLFactorizedNTKClassifier(**SMALL).partial_fit(X, labels, classes=[0, 1, 2])
@@ -152,7 +152,7 @@ ABC = {"factorization": "abc", "effective_width": 16, "n_components": 3, **SMALL
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_warm_start_names_the_parameter_that_changed(name):
+def test_warm_start_error_names_the_changed_parameter(name):
     X, y = data()
     model = JLFactorizedNTKRegressor(**ABC).fit(X, y)
     model.set_params(warm_start=True, **{name: CHANGES[name]})
@@ -161,7 +161,7 @@ def test_a_warm_start_names_the_parameter_that_changed(name):
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_changed_parameters_move_no_predictions(name):
+def test_changed_parameters_keep_predictions(name):
     X, y = data()
     model = JLFactorizedNTKRegressor(**ABC).fit(X, y)
     before = model.predict(X), model.ntk(X), str(model.diagnose(X, y))
@@ -174,7 +174,7 @@ def test_changed_parameters_move_no_predictions(name):
 
 @pytest.mark.parametrize("how", ["partial_fit", "warm start", "diagnose"])
 @pytest.mark.parametrize("estimator", ["regressor", "classifier"])
-def test_going_on_in_another_namespace_is_refused(how, estimator):
+def test_error_for_resuming_in_another_namespace(how, estimator):
     torch = pytest.importorskip("torch")
     X, y = data()
     cls = {
@@ -192,7 +192,7 @@ def test_going_on_in_another_namespace_is_refused(how, estimator):
 
 @pytest.mark.parametrize("how", ["partial_fit", "warm start"])
 @pytest.mark.parametrize("first, second", [("f4", "f8"), ("f8", "f4")])
-def test_going_on_computes_in_the_dtype_of_the_first_fit(how, first, second):
+def test_resuming_uses_the_dtype_of_the_first_fit(how, first, second):
     X, y = data()
     model = JLFactorizedNTKRegressor(**SMALL).fit(X.astype(first), y)
     assert go_on(model, how, X.astype(second), y).dtype == first
@@ -213,7 +213,7 @@ def test_held_out_rows_have_positive_weight():
     )
 
 
-def test_a_transformer_that_fails_to_fit_is_as_it_was():
+def test_failed_fit_keeps_the_transformer():
     X, _ = data()
     sketch = FJLT(3).fit(X)
     with pytest.raises(ValueError, match="n_components=3 is larger"):
@@ -222,7 +222,7 @@ def test_a_transformer_that_fails_to_fit_is_as_it_was():
     assert sketch.transform(X).shape == (N, 3)
 
 
-def test_scores_of_an_earlier_fit_are_forgotten():
+def test_scores_of_an_earlier_fit_are_removed():
     X, y = data()
     model = JLFactorizedNTKRegressor(early_stopping=True, **SMALL).fit(X, y)
     assert model.validation_scores_

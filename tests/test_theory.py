@@ -1,4 +1,4 @@
-"""The theorems as numbers: against their proofs' steps, simulations and each other."""
+"""Functions of the theorems, compared with steps of the proofs and with simulations."""
 
 import inspect
 import math
@@ -35,7 +35,7 @@ def test_only_the_abc_rate_depends_on_the_probability():
 
 
 @pytest.mark.parametrize("factorization", ["dense", "bc"])
-def test_width_is_where_the_movement_stays_within_the_radius(factorization):
+def test_movement_at_theorem_width_is_within_radius(factorization):
     # Steps (15) to (19) of the proof: with ||y - u(0)|| = sqrt(n) and the constant 16 of
     # Corollary 4.1 squared, the movement at the width of the theorem is the radius.
     lambda_0, n = 0.07, 25
@@ -63,7 +63,7 @@ def test_steps_to_reach_inverts_the_contraction():
 
 
 @pytest.mark.parametrize("lambda_0", [0.0, -1e-17])
-def test_singular_kernel_promises_nothing(lambda_0):
+def test_singular_kernel_has_no_rate(lambda_0):
     assert theory.width(lambda_0, 10) == math.inf
     assert theory.movement(lambda_0, 10, 100, 1.0) == math.inf
     assert theory.steps_to_reach(0.1, 0.5, lambda_0) == math.inf
@@ -71,7 +71,7 @@ def test_singular_kernel_promises_nothing(lambda_0):
 
 
 @pytest.mark.parametrize("width", [256, 4096])
-def test_kernel_deviation_bounds_the_measured_one_as_printed_it_does_not(width):
+def test_kernel_deviation_needs_the_square_root(width):
     X = unit_rows(20, 30)
     rng = np.random.default_rng(1)
     network = FactorizedNetwork.from_arrays(v=np.ones(width))
@@ -85,9 +85,9 @@ def test_kernel_deviation_bounds_the_measured_one_as_printed_it_does_not(width):
         assert np.max(np.abs(H - limit) / np.abs(X @ X.T)) > exponent
 
 
-def test_n_components_keeps_all_inner_products():
+def test_n_components_preserves_all_inner_products():
     # Gaussian maps need a constant of 8; the probability of a miss is below 0.1, and the
-    # union bound behind it is loose: ten draws in a row keep every pair.
+    # union bound is loose: ten draws in a row preserve every pair.
     X, eps = unit_rows(30, 400), 0.3
     size = math.ceil(theory.n_components(30, eps, constant=8.0))
     rng = np.random.default_rng(0)
@@ -121,7 +121,7 @@ def test_dense_to_bc_ratio_is_that_of_inputs_to_components():
     assert dense / theory.step_operations(100, 512, n_components=128) == 2048 / 128
 
 
-def test_setup_is_paid_back_within_a_step():
+def test_bc_saves_the_setup_within_a_step():
     n, m, d, l = 1000, 4096, 1000, 64
     dense = theory.step_operations(n, m, n_inputs=d, factorization="dense")
     bc = theory.step_operations(n, m, n_components=l)
@@ -138,7 +138,7 @@ def test_generalization_bound_is_the_quadratic_form(xp, dtype):
     assert bound == pytest.approx(expected, rel=1e-3 if dtype == xp.float32 else 1e-9)
 
 
-def test_generalization_bound_adds_outputs_under_the_root():
+def test_generalization_bound_sums_outputs_under_the_root():
     rng = np.random.default_rng(0)
     J, Y = rng.standard_normal((6, 9)), rng.standard_normal((6, 2))
     single = [theory.generalization_bound(J @ J.T, Y[:, i]) for i in range(2)]
@@ -167,7 +167,7 @@ def test_random_labels_are_more_complex_than_linear_ones():
 @pytest.mark.parametrize(
     "function", sorted(set(theory.__all__) - {"generalization_bound"})
 )
-def test_numbers_of_numpy_do_not_overflow(function, integer):
+def test_numpy_integers_do_not_overflow(function, integer):
     sizes = {
         "n_samples": 200,
         "width": 250,

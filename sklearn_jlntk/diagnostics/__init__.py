@@ -1,4 +1,4 @@
-"""The theorems beside what happened: a monitor of training, a report on a fitted model."""
+"""Compare training with the theorems: a monitor of the kernel, a report on a fit."""
 
 from sklearn_jlntk.diagnostics._monitor import NTKMonitor
 from sklearn_jlntk.diagnostics._report import NTKReport

@@ -1,4 +1,4 @@
-"""Kernel, gates and movement of the rows of B along a training, as in the lemmas."""
+"""Changes of kernel, gates and weights during training, as bounded by the lemmas."""
 
 from functools import cached_property
 
@@ -17,9 +17,9 @@ from sklearn_jlntk.operators import Identity
 
 __all__ = ["KernelDrift"]
 
-# Pre-activations, or entries of moved rows, that are held at a time: in a core's cache.
+# Numbers per block of pre-activations, or of moved rows: they fit in a core's cache.
 _AT_ONCE = 2**20
-# An operator takes no fewer columns together, however long their images are.
+# Smallest number of columns that an operator is applied to together.
 _FEWEST_COLUMNS = 64
 _AT_START = {
     "drift": 0.0,
@@ -31,12 +31,12 @@ _AT_START = {
 
 
 class KernelDrift:
-    """A network on fixed rows, measured against where its training started.
+    """Changes of a network on fixed rows since the start of its training.
 
     Parameters
     ----------
     network : FactorizedNetwork
-        Supplies C, A and v.
+        Network with C, A and v.
     initial_weights : array of shape (effective_width, n_components)
         B(0).
     features : array of shape (n_components, n_samples)
@@ -60,7 +60,7 @@ class KernelDrift:
 
     @cached_property
     def lambda_0(self):
-        """Smallest eigenvalue of the limit kernel; 0.0 where rounding hides it."""
+        """Smallest eigenvalue of the limit kernel; 0.0 if it is below rounding."""
         smallest, largest = extreme_eigenvalues(self.limit_kernel)
         return smallest if smallest > self._rounding(largest) else 0.0
 
@@ -77,7 +77,7 @@ class KernelDrift:
         )
         return xp.linalg.qr(C.rmatmat(eye)).R
 
-    # What a record of the movement alone, a few microseconds, would ask for each time.
+    # Cached, since a record of the movement takes only a few microseconds.
 
     @cached_property
     def _namespace(self):
@@ -92,7 +92,7 @@ class KernelDrift:
         return empirical_ntk(self.network, weights, features=self.features)
 
     def measure(self, weights):
-        """Numbers that the lemmas bound, by name; O(n^2 m + n^3) operations."""
+        """Quantities that the lemmas bound, by name; O(n^2 m + n^3) operations."""
         if weights is self.initial_weights:
             smallest, largest = extreme_eigenvalues(self.initial_kernel)
             return {"lambda_min": smallest, "lambda_max": largest, **_AT_START}
@@ -117,7 +117,7 @@ class KernelDrift:
         return largest**0.5
 
     def neuron_movement(self, weights):
-        """Largest distance of a row of W = A B C from its start, W never formed."""
+        """Largest distance of a row of W = A B C from its start, without forming W."""
         A = self.network.hidden_expansion
         if isinstance(A, Identity) and self._projection_factor is None:
             return self.weight_movement(weights)
@@ -134,7 +134,7 @@ class KernelDrift:
         return float(xp.max(squares)) ** 0.5
 
     def flipped_gates(self, weights):
-        """Share of pairs of a neuron and a sample whose gate is not what it was."""
+        """Share of the gates, one per neuron and sample, that differ from the start."""
         if self._initial_bits is None:
             before = self._gates(self.initial_weights)
             pairs = zip(self._gates(weights), before, strict=True)
@@ -149,13 +149,13 @@ class KernelDrift:
 
     @cached_property
     def _initial_bits(self):
-        """Gates at the start, a bit for each neuron and sample; None outside NumPy."""
+        """Gates at the start, packed to bits; None outside NumPy."""
         if not is_numpy_array(self.features):
             return None
         return [np.packbits(gates) for gates in self._gates(self.initial_weights)]
 
     def _gates(self, weights):
-        """Gates of all neurons at all samples, in parts that make up the whole."""
+        """Gates of all neurons at all samples, block by block."""
         A, Y = self.network.hidden_expansion, self.features
         if isinstance(A, Identity):
             for rows in self._slices(self.network.width, Y.shape[1]):
@@ -165,19 +165,19 @@ class KernelDrift:
             yield A.matmat(weights @ Y[:, columns]) > 0
 
     def _slices(self, length, n_beside, fewest=1):
-        """Slices of a length that are taken together, with so many numbers at each."""
+        """Blocks of a length, for `n_beside` numbers at each position."""
         n_numbers = numbers_at_once(self.initial_weights, _AT_ONCE)
         return batches(length, max(fewest, n_numbers // n_beside))
 
     def _rounding(self, largest):
-        """Eigenvalues below this are zero, for all that the dtype can tell."""
+        """Bound below which eigenvalues are zero up to rounding."""
         xp = array_namespace(self.features)
         eps = float(xp.finfo(self.features.dtype).eps)
         return self.features.shape[1] * eps * max(largest, 0.0)
 
 
 def extreme_eigenvalues(H):
-    """Smallest and largest eigenvalue of a symmetric matrix, by one reduction."""
+    """Smallest and largest eigenvalue of a symmetric matrix."""
     xp = array_namespace(H)
     values = xp.linalg.eigvalsh(xp.astype(H, xp.float64, copy=False))
     return float(values[0]), float(values[-1])

@@ -1,4 +1,4 @@
-"""The theorems beside what happened: a monitor of training, a report on a fitted model."""
+"""Callback that records the tangent kernel during training."""
 
 import math
 from numbers import Integral
@@ -21,24 +21,24 @@ __all__ = ["NTKMonitor", "NTKReport"]
 
 
 class NTKMonitor(ScoringMonitor):
-    r"""Callback that follows the tangent kernel H(t) while a network is trained.
+    r"""Callback that records the tangent kernel H(t) while a network is trained.
 
-    Set it on an estimator by ``set_callbacks``, alone, in a pipeline or under a search
-    with several processes; read it by `get_logs`. The steps are those of an unmonitored
-    training with ``solver="gd"`` to the last bit.
+    Set it on an estimator by ``set_callbacks``; the estimator may be part of a pipeline or
+    of a search with several processes. Read its records by `get_logs`. Steps are bitwise
+    equal to those of an unmonitored training with ``solver="gd"``.
 
     Parameters
     ----------
     every : int or "geometric", default="geometric"
-        Record every that many steps, or at steps that grow by :math:`\sqrt 2` from record
-        to record: 1, 2, 3, 4, 6, 8, 11, 16, ... The start and the last step are always
-        recorded.
+        Number of steps between records, or records at steps that grow by a factor
+        :math:`\sqrt 2`: 1, 2, 3, 4, 6, 8, 11, 16, ... The start and the last step are
+        always recorded.
     kernel : bool, default=True
-        Whether to form H(t). Without it a record holds what costs next to nothing: step,
-        loss and movement of B.
+        Whether to compute H(t). Otherwise records have only the step, the loss and the
+        movement of B, which cost almost nothing.
     max_samples : int, default=1000
-        Rows on which H(t) is formed, evenly spaced among those of training where these
-        are more; a `UserWarning` says so.
+        Largest number of rows on which H(t) is computed. If there are more training rows,
+        evenly spaced ones are taken, with a `UserWarning`.
 
     See Also
     --------
@@ -48,14 +48,14 @@ class NTKMonitor(ScoringMonitor):
     Notes
     -----
     A record of H(t) on n rows costs :math:`O(n^2 m)` operations (:math:`O(n^2 k)` for
-    ABC), a forward pass for the gates, which are kept from the start as bits, and an
-    eigenvalue problem, :math:`O(n^3)`; the first one also the limit kernel's smallest
-    eigenvalue.
+    ABC), a forward pass for the gates, and an eigenvalue problem, :math:`O(n^3)`. The
+    gates at the start are kept as bits. The first record also computes the smallest
+    eigenvalue of the limit kernel.
 
-    The bound is that of the theorems, which speak of one output, unit weights, no
-    penalty, and all rows. Where the training is another, where rows were left out, where
-    :math:`\lambda_0` is zero or the trained weights are fewer than the rows, it is NaN.
-    With `early_stopping`, records are those of the best weights so far.
+    The bound is that of the theorems, which assume one output, unit weights, no penalty,
+    and all rows. It is NaN if one of these does not hold, if :math:`\lambda_0` is zero,
+    or if there are fewer trained weights than rows. With `early_stopping`, records are
+    those of the best weights so far.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class NTKMonitor(ScoringMonitor):
         self._runs = {}
 
     def teardown(self, estimator, context):
-        """Forget the kernel at the start of the training that ends.
+        """Delete the initial kernel of a training at its end.
 
         Parameters
         ----------
@@ -145,11 +145,11 @@ class NTKMonitor(ScoringMonitor):
             )
 
     def __getstate__(self):
-        # A worker process begins its trainings anew.
+        # Trainings in other processes have their own runs.
         return {**super().__getstate__(), "_runs": {}}
 
     def _is_due(self, step):
-        """Whether the schedule has this step."""
+        """Whether a record of this step is due."""
         if self.every != "geometric":
             return step % self.every == 0
         exponent = round(2 * math.log2(step))
@@ -167,18 +167,18 @@ class NTKMonitor(ScoringMonitor):
         Returns
         -------
         logs : pandas.DataFrame or list of dict
-            The latter where pandas is not installed. Sorted by `run`, `fit` and `step`:
+            A list if pandas is not installed. Sorted by `run`, `fit` and `step`:
 
             - `run`: number of the run, from 0;
-            - `fit`: place of the training among the tasks of its run, a tuple of numbers,
-              for instance candidate and split of a search;
+            - `fit`: position of the training among the tasks of its run, a tuple of
+              numbers, for instance candidate and split of a search;
             - `step`, `loss`: step t, and loss after it;
             - `weight_movement`: :math:`\\max_r \\lVert B_r(t) - B_r(0) \\rVert`;
-            - `n_rows`: rows that H(t) is formed on;
+            - `n_rows`: number of rows of H(t);
             - `lambda_min`, `lambda_max`: extreme eigenvalues of H(t);
             - `drift`, `cosine`: :math:`\\lVert H(t) - H(0) \\rVert_2`, and cosine of the
-              angle between the two;
-            - `flipped_gates`: share of the gates that are not as at the start;
+              angle between them;
+            - `flipped_gates`: share of the gates that differ from the start;
             - `neuron_movement`: :math:`\\max_r \\lVert W_r(t) - W_r(0) \\rVert`;
             - `lambda_0`, `bound`: smallest eigenvalue of the limit kernel, and
               :math:`(1 - \\eta \\lambda_0 / 2)^t` times the loss at the start.
@@ -186,7 +186,7 @@ class NTKMonitor(ScoringMonitor):
         Raises
         ------
         ValueError
-            If nothing was recorded yet.
+            If there are no records yet.
         """
         runs = super().get_logs(select="all")
         rows = []
@@ -206,7 +206,7 @@ class NTKMonitor(ScoringMonitor):
         return pd.DataFrame(rows)
 
 
-# What a log of scikit-learn says of a task beside the record.
+# Entries of a scikit-learn log that describe the task, apart from the record.
 _TASK = {
     "task_id_path",
     "parent_task_id_path",
@@ -218,12 +218,12 @@ _TASK = {
 
 
 def _record_itself(record, X, y):
-    """Scorer of the monitor: what is handed on as a fitted estimator is the record."""
+    """Scorer of the monitor, which passes a record in place of a fitted estimator."""
     return record
 
 
 class _Run:
-    """One monitored training: what it started from, on the rows that are followed."""
+    """State of one monitored training: its start, on the recorded rows."""
 
     def __init__(self, fitted, X, metadata, monitor):
         network, self.initial_weights, *_ = fitted.fitted_network()
@@ -265,7 +265,7 @@ class _Run:
         )
 
     def _measured(self, fitted, weights, step):
-        """One record, a dict of numbers."""
+        """Record as a dict of numbers."""
         record = {"step": step, "loss": fitted.loss_curve_[step]}
         if not self.kernel:
             return {**record, "weight_movement": self.drift.weight_movement(weights)}
@@ -284,7 +284,7 @@ class _Run:
 
 
 def _rows(X, indices):
-    """Rows in memory, of an array, CSR or rows in chunks; None is all of them."""
+    """Rows at some indices in memory, from an array, CSR or chunks; None takes all."""
     if isinstance(X, RowChunks):
         return X[:] if indices is None else X.take(indices)
     return X if indices is None else take_rows(X, indices)

@@ -1,4 +1,4 @@
-"""Report on a trained network: the theorems' quantities beside the measured ones."""
+"""Report that compares a trained network with the theorems."""
 
 import math
 from dataclasses import dataclass
@@ -21,38 +21,39 @@ from sklearn_jlntk.operators import Identity
 
 __all__ = ["NTKReport", "dependent_rows"]
 
-# Groups of dependent rows that a report names; it counts the others.
+# Number of groups of dependent rows that a report lists.
 _NAMED_GROUPS = 5
 
 
 @dataclass(frozen=True)
 class NTKReport:
-    r"""Report on a trained network, beside what the theorems ask for and promise.
+    r"""Report that compares a trained network with conditions and bounds of the theorems.
 
-    Made by ``diagnose(X, y)`` of a fitted estimator. Printed it is a table, in a notebook
-    an HTML one. The widths and rates of the theorems are sufficient conditions with their
-    hidden constants taken as 1; that they are not met says nothing about the training.
+    Returned by ``diagnose(X, y)`` of a fitted estimator. It prints as a table, in
+    notebooks in HTML. Widths and rates of the theorems are sufficient conditions, with
+    hidden constants taken as 1; a training that does not meet them may still succeed.
 
     Parameters
     ----------
     factorization : {"dense", "bc", "abc"}
         Network.
     n_samples, n_inputs, n_components, effective_width, width : int
-        Sizes n, d, l, k and m. For the comparison of costs, l and k are also those that
-        the estimator would take where its own network has none.
+        Sizes n, d, l, k and m. If the network has no l or no k, they are those that the
+        estimator would choose, for the comparison of costs.
     learning_rate : float
         Step size that was used.
     delta : float
-        Probability with which the theorems' promises may fail.
+        Probability with which the bounds of the theorems may fail.
     n_outputs : int
-        Outputs; the theorems speak of one.
+        Number of outputs; the theorems assume one.
     n_weights : int
-        Trained weights; H(t) has no larger rank.
+        Number of trained weights, an upper bound on the rank of H(t).
     lambda_0, lambda_0_bc : float
         Smallest eigenvalue of the limit kernel of this network, and of the BC network
-        with the same projected rows; 0.0 where rounding hides it.
+        with the same projected rows; 0.0 if it is below rounding.
     start, end : dict of str to float
-        H(0) and H(T), gates and movement, under the names of the monitor's records.
+        Eigenvalues of H(0) and H(T), gates and movement, named as in records of the
+        monitor.
     rank : int
         Numerical rank of H(T).
     complexity : float
@@ -60,20 +61,20 @@ class NTKReport:
     initial_residual : float
         :math:`\lVert y - u(0) \rVert`, in units of y.
     loss_ratio : ndarray of shape (n_steps + 1,) or None
-        Loss after each step over that at the start; None where the recorded losses are
-        not those of these rows.
+        Loss after each step divided by the loss at the start; None if the recorded losses
+        are not those of these rows.
     eps : float
-        Relative rounding of the dtype. The loss is not asked to be below its bound by
-        less than 64 of it, nor below the square of 32 of it times the loss at the start.
+        Relative rounding of the dtype. The bound on the loss has a relative tolerance of
+        64 eps, and is at least (32 eps)^2 times the loss at the start.
     kernel_share : float
-        Share of the squares of what was learned, u(T) - u(0), that gradient descent with
-        the kernel of the start, H(0), explains: 1 where the two agree. NaN where nothing
-        was learned.
+        Share of the squared change of outputs, u(T) - u(0), that gradient descent with
+        the initial kernel H(0) explains; 1 if the two agree. NaN if the outputs did not
+        change.
     target_scale : float
         Root mean square of the residuals at the start.
     dependent_rows : tuple of tuple of int
-        Groups of rows that make the limit kernel singular: zero rows, and rows that are
-        equal or parallel as the network sees them.
+        Groups of rows that make the limit kernel singular: zero rows, and rows whose
+        features are equal or parallel.
     """
 
     factorization: str
@@ -101,31 +102,31 @@ class NTKReport:
 
     @property
     def theorem_width(self):
-        """Number of neurons that the theorem asks for."""
+        """Number of neurons that the theorem requires."""
         return theory.width(self.lambda_0, self.n_samples, **self._case)
 
     @property
     def theorem_learning_rate(self):
-        """Learning rate that the theorem asks for."""
+        """Largest learning rate that the theorem allows."""
         return theory.learning_rate(self.lambda_0, self.n_samples, **self._case)
 
     @property
     def radius(self):
-        """Distance R that, by the lemmas, no neuron may move beyond."""
+        """Largest distance R that the lemmas allow a neuron to move."""
         return theory.radius(self.lambda_0, self.n_samples, **self._case)
 
     @property
     def movement_bound(self):
-        """Distance that no neuron moves beyond by Corollary 4.1."""
+        """Upper bound of Corollary 4.1 on the movement of a neuron."""
         return theory.movement(
             self.lambda_0, self.n_samples, self.width, self.initial_residual
         )
 
     @property
     def bound(self):
-        """Bound on `loss_ratio`, an array like it, or None where there is none.
+        """Bound on `loss_ratio`, an array of its shape, or None if there is none.
 
-        Raised to what rounding allows.
+        At least the square of 32 eps, below which the loss is rounding.
         """
         if self.reason is not None:
             return None
@@ -135,14 +136,14 @@ class NTKReport:
 
     @property
     def worst_ratio(self):
-        """Largest ratio of the loss to its bound after the start, or None."""
+        """Largest ratio of the loss to its bound after the start; None without a bound."""
         if self.bound is None or len(self.bound) < 2:
             return None
         return float(np.max(self.loss_ratio[1:] / self.bound[1:]))
 
     @property
     def reason(self):
-        """Why the losses are not compared with a bound, or None where they are."""
+        """Reason for not comparing the losses with a bound, or None if they are."""
         if self.lambda_0 == 0:
             return f"no rate: lambda_0 is zero to rounding. {self._dependence}"
         if self.n_weights < self.n_samples:
@@ -163,17 +164,17 @@ class NTKReport:
 
     @property
     def summary(self):
-        """The outcome in plain words: regime, advice, and the fate of the bound."""
+        """Summary in sentences: regime, advice, and whether the bound held."""
         return summary_of(self)
 
     @property
     def exceeded(self):
-        """Steps after which the loss was above its bound."""
+        """Steps at which the loss was above its bound."""
         return np.flatnonzero(self.loss_ratio > self.bound * (1 + 64 * self.eps))
 
     @property
     def verdict(self):
-        """Conditions of the theorem and fate of its bound, in a sentence."""
+        """Whether condition and bound of the theorem hold, in a sentence."""
         if self.reason is not None:
             return self.reason
         is_met = (
@@ -195,7 +196,7 @@ class NTKReport:
 
     @property
     def costs(self):
-        """Trained parameters and operations a step of each network, a dict of tuples."""
+        """Trained parameters and operations per step of each network, in tuples."""
         n, m, d = self.n_samples, self.width, self.n_inputs
         l, k = self.n_components, self.effective_width
         sizes = {"n_inputs": d, "n_components": l, "effective_width": k}
@@ -229,8 +230,8 @@ class NTKReport:
         Returns
         -------
         table : dict of str to list of tuple
-            For each heading, triples of texts: quantity, what was observed, and what it
-            stands beside.
+            For each heading, triples of strings: quantity, observed value, and the value
+            it is compared with.
         """
         return table_of(self)
 
@@ -265,26 +266,26 @@ class NTKReport:
         Parameters
         ----------
         network : FactorizedNetwork
-            Supplies C, A and v.
+            Network with C, A and v.
         initial_weights, weights : arrays of shape (effective_width, n_components)
             B(0) and B(T).
         features : array of shape (n_components, n_samples)
             Projected inputs.
         targets : array of shape (n_samples,) or (n_samples, n_outputs)
-            Targets, less the intercept.
+            Targets minus the intercept.
         residuals : tuple of array of shape (n_samples,) or (n_samples, n_outputs)
             Residuals at the start and at the end.
         losses : list of float or None
-            Recorded loss at the start and after each step; None where it holds more than
-            squared residuals.
+            Recorded loss at the start and after each step; None if it has other terms
+            than squared residuals.
         learning_rate : float
             Step size that was used.
         alpha : float
-            Penalty.
+            Strength of the penalty.
         n_steps : int
-            Steps that were taken.
+            Number of steps that were taken.
         delta : float
-            Probability with which the theorems' promises may fail.
+            Probability with which the bounds of the theorems may fail.
         **sizes : str or int
             The parameters `factorization`, `n_inputs`, `n_components`, `effective_width`
             and `width` of the report.
@@ -336,7 +337,7 @@ def dependent_rows(features):
     zeros = tuple(map(int, np.flatnonzero(norms == 0)))
     units = features / np.where(norms == 0, 1, norms)
     i, j = np.nonzero(np.triu(units.T @ units > 1 - 1e-3, 1))
-    # Two that are close: the distance tells them apart to rounding, the product does not.
+    # For close rows, the distance is exact up to rounding and the product is not.
     tolerance = 8 * np.sqrt(len(features)) * np.finfo(features.dtype).eps
     equal = np.linalg.norm(units[:, i] - units[:, j], axis=0) <= tolerance
     edges = coo_array(
@@ -350,7 +351,7 @@ def dependent_rows(features):
 
 
 def _kernel_share(H, residuals, learning_rate, alpha, n_steps):
-    r"""Share of what was learned that gradient descent with a fixed kernel explains.
+    r"""Share of the change of outputs that gradient descent with a fixed kernel explains.
 
     With :math:`H = Q \Lambda Q^T`, T steps at the rate :math:`\eta` learn :math:`Q
     \Lambda (1 - (1 - \eta (\Lambda + \alpha))^T) / (\Lambda + \alpha) Q^T r_0`.
@@ -385,12 +386,12 @@ def _rank(H):
 
 
 def _loss_ratio(losses, residual_norms, eps):
-    """Losses over the first, or None where their ends are not half these norms squared."""
+    """Losses relative to the first; None if first and last do not match the residuals."""
     if losses is None or not losses[0] > 0:
         return None
     losses = np.asarray(losses)
     expected = np.square(residual_norms) / 2
-    # The last loss may be all rounding of residuals that were of the size of the first.
+    # The last loss may be rounding errors of residuals of the size of the first ones.
     rounding = (256 * eps) ** 2 * expected[0]
     if not np.allclose(losses[[0, -1]], expected, rtol=1e-3, atol=rounding):
         return None

@@ -1,4 +1,4 @@
-"""A report in words: the outcome in plain sentences, a table, and the same in HTML."""
+"""Text of a report: a summary in sentences, a table, and both in HTML."""
 
 import textwrap
 from html import escape
@@ -7,22 +7,22 @@ import numpy as np
 
 __all__ = ["html_of", "summary_of", "table_of", "text_of"]
 
-# Shares of what was learned that the kernel at the start explains, from which a training is
-# in the kernel regime, and below which it is outside of it.
+# Kernel shares from which a training is in the kernel regime, and below which it is
+# outside.
 _IN_REGIME, _OUTSIDE = 0.95, 0.5
-# Residuals at the start, in root mean square, above which targets are called large.
+# Root mean square of the initial residuals above which targets are called large.
 _LARGE_TARGETS = 1.5
 # Characters in a line of the printed report.
 _WIDTH = 79
 
 
 def summary_of(report):
-    """The outcome in plain words: regime, advice, and the fate of the bound."""
+    """Summary in sentences: regime, advice, and whether the bound held."""
     return " ".join(filter(None, [_regime(report), _advice(report), _theorem(report)]))
 
 
 def _regime(report):
-    """Whether the training was one with the kernel of its start."""
+    """Whether the initial kernel explains the training."""
     if np.isnan(report.kernel_share):
         return "Nothing was learned: the outputs are those of the start."
     place = "At the edge of"
@@ -38,7 +38,7 @@ def _regime(report):
 
 
 def _advice(report):
-    """How to come closer to the regime, where a training has left it."""
+    """Advice for a training outside of the kernel regime."""
     if np.isnan(report.kernel_share) or report.kernel_share >= _IN_REGIME:
         return ""
     if report.target_scale > _LARGE_TARGETS:
@@ -66,8 +66,8 @@ def table_of(report):
     Returns
     -------
     table : dict of str to list of tuple
-        For each heading, triples of texts: quantity, what was observed, and what it
-        stands beside.
+        For each heading, triples of strings: quantity, observed value, and the value it
+        is compared with.
     """
     start, end = report.start, report.end
     kernel = [
@@ -97,7 +97,7 @@ def table_of(report):
     radius = f"R = {_text(report.radius)}"
     corollary = f"Corollary 4.1: {_text(report.movement_bound)}"
     if report.factorization == "abc":
-        corollary = ""  # it speaks of neurons that move each for itself
+        corollary = ""  # it assumes neurons that move independently
     return {
         "Kernel": kernel,
         "Movement": [
@@ -126,6 +126,7 @@ def table_of(report):
 
 
 def text_of(report):
+    """Summary, table and verdict as plain text."""
     table = table_of(report)
     rows = [row for lines in table.values() for row in lines]
     widths = [max(len(row[i]) for row in rows) for i in range(2)]

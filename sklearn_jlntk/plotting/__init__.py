@@ -1,8 +1,8 @@
 """Displays of trainings and kernels, in scikit-learn's convention.
 
-A display is made by one of its `from_...` methods, which draws it; it keeps what it drew,
-so that `plot` can draw it again elsewhere. Lines differ by style and marker as well as by
-colour, and the colours are told apart by the colour-blind.
+The `from_...` methods of a display compute its data and draw them; `plot` draws them again
+on other axes. Lines differ by style and marker as well as by colour, and the colours are
+safe for colour-blind readers.
 """
 
 from sklearn_jlntk.plotting._influential_rows import InfluentialRowsDisplay

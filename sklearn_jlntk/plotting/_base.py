@@ -1,4 +1,4 @@
-"""Base of the displays: how axes, lines and legends look."""
+"""Base class of the displays: style of axes, lines and legends."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ __all__ = [
     "descending_eigenvalues",
 ]
 
-# Okabe and Ito's colours, in an order of falling contrast to paper.
+# Okabe and Ito's colours, by falling contrast to white.
 STYLES = (
     {"color": "#000000", "linestyle": "-", "marker": "o"},
     {"color": "#D55E00", "linestyle": "--", "marker": "s"},
@@ -21,15 +21,15 @@ STYLES = (
     {"color": "#009E73", "linestyle": ":", "marker": "D"},
 )
 REFERENCE = {"color": "0.25", "linewidth": 1.4}
-# Markers on a line, however many points it has.
+# Number of markers on a line, for any number of points.
 _N_MARKERS = 8
 
 
 class Display:
-    """Base of the displays: axes, labels, legend."""
+    """Base class of the displays: axes, labels and legend."""
 
     def _begin(self, ax):
-        """Axes to draw on, those of a new figure where none are given."""
+        """Axes to draw on; None makes a new figure."""
         try:
             import matplotlib.pyplot as plt
         except ImportError as error:
@@ -41,12 +41,12 @@ class Display:
             _, ax = plt.subplots(layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         self.lines_ = []
-        # Curves that are there already, so that the next one takes another style.
+        # Curves on these axes so far; the next one takes another style.
         self._n_curves = sum(line.get_marker() != "None" for line in ax.get_lines())
         return ax
 
     def _line(self, x, y, index, *, label, **kwargs):
-        """Draw a line in a style of its own."""
+        """Draw a line in the style of its index."""
         style = {
             **STYLES[index % len(STYLES)],
             "markersize": 5,
@@ -55,7 +55,7 @@ class Display:
         self.lines_ += self.ax_.plot(x, y, label=label, **{**style, **kwargs})
 
     def _end(self, xlabel, ylabel):
-        """Label the axes and say what the lines are."""
+        """Label the axes, and add grid and legend."""
         self.ax_.set(xlabel=xlabel, ylabel=ylabel)
         self.ax_.grid(visible=True, which="major", color="0.9", linewidth=0.6)
         self.ax_.set_axisbelow(True)
@@ -64,7 +64,7 @@ class Display:
 
 
 def check_has(thing, name, *, kind):
-    """Error unless `thing` has the attribute that is drawn; `kind` says what has it."""
+    """Raise TypeError unless `thing` has the attribute to draw; `kind` is the advice."""
     if hasattr(thing, name):
         return
     advice = f"Give {kind}."
@@ -77,7 +77,7 @@ def check_has(thing, name, *, kind):
 
 
 def check_names(names, known, *, parameter):
-    """Error unless `names` is a sequence of known names, one at least; None knows all."""
+    """Raise unless `names` is a non-empty sequence of known names; None accepts any."""
     if isinstance(names, str):
         raise TypeError(
             f"{parameter}={names!r} is a text, and it takes a tuple of them: ({names!r},)."
@@ -92,5 +92,5 @@ def check_names(names, known, *, parameter):
 
 
 def descending_eigenvalues(kernel):
-    """Eigenvalues of a kernel on the host."""
+    """Eigenvalues of a kernel in descending order, on the host."""
     return np.linalg.eigvalsh(to_host(kernel).astype(np.float64))[::-1]

@@ -1,4 +1,4 @@
-"""Display of the kernel along a training."""
+"""Display of the kernel during training."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ __all__ = ["KernelDriftDisplay"]
 
 
 class KernelDriftDisplay(Display):
-    r"""How far the kernel has come from its start, beside what the lemmas allow.
+    r"""Distance of the kernel from its start during training, with the lemmas' bounds.
 
     Parameters
     ----------
     logs : mapping of str to array-like of shape (n_records,)
-        Records of one training, by the names of ``NTKMonitor.get_logs``.
+        Records of one training, with the columns of ``NTKMonitor.get_logs``.
     quantities : tuple of str, default=("drift", "lambda_min")
-        Records to draw, on one scale.
+        Columns to draw, on one scale.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class KernelDriftDisplay(Display):
         "neuron_movement": r"$\max_r \|W_r(t) - W_r(0)\|$",
         "cosine": "cosine of $H(t)$ and $H(0)$",
     }
-    # What Lemmas 4.2 and 5.1 promise of a quantity, in units of lambda_0.
+    # Bounds of Lemmas 4.2 and 5.1 on a quantity, in units of lambda_0.
     _PROMISES = {
         "drift": (1 / 4, r"$\lambda_0 / 4$"),
         "lambda_min": (1 / 2, r"$\lambda_0 / 2$"),
@@ -55,12 +55,12 @@ class KernelDriftDisplay(Display):
         Parameters
         ----------
         monitor : NTKMonitor
-            Has followed a training.
+            Monitor with records of a training.
         fit : tuple of int, default=None
-            Which training, in a run of several: an entry of the column `fit` of its
+            Training to draw, if there were several: an entry of the column `fit` of the
             logs. None is the last one.
         quantities : tuple of str, default=("drift", "lambda_min")
-            Records to draw, on one scale.
+            Columns to draw, on one scale.
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         **kwargs : dict
@@ -74,9 +74,9 @@ class KernelDriftDisplay(Display):
         Raises
         ------
         TypeError
-            If it is not a monitor, or `quantities` is a text.
+            If `monitor` is not a monitor, or `quantities` is a string.
         ValueError
-            If the monitor has followed no training, or did not record such a quantity.
+            If the monitor has no records, or did not record one of the quantities.
         """
         check_has(monitor, "get_logs", kind="the NTKMonitor that has followed the fit")
         check_names(quantities, None, parameter="quantities")
@@ -125,7 +125,7 @@ class KernelDriftDisplay(Display):
                 ax.axhline(
                     level, linestyle=(0, (1 + 4 * index, 2)), label=text, **REFERENCE
                 )
-        # Linear below the first step and near zero, where the start lies.
+        # Linear between zero and the first step, so that the start is on the axis.
         ax.set_xscale("symlog", linthresh=1, base=10)
         ax.set_xlim(left=0)
         ax.set_yscale("log", nonpositive="mask")
@@ -133,5 +133,5 @@ class KernelDriftDisplay(Display):
 
     @property
     def _has_eigenvalues(self):
-        """Whether all that is drawn is in the units of an eigenvalue."""
+        """Whether all quantities have the units of an eigenvalue."""
         return set(self.quantities) <= {"drift", "lambda_min", "lambda_max"}

@@ -53,7 +53,7 @@ class NTKSpectrumDisplay(Display):
         X : array-like of shape (n_samples, n_features)
             Rows, as for `predict`.
         at : tuple of str, default=("infinite", "init", "fitted")
-            Kernels to draw, in the words of the estimator's `ntk`.
+            Kernels to draw, named as for the estimator's `ntk`.
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         **kwargs : dict
@@ -69,9 +69,9 @@ class NTKSpectrumDisplay(Display):
         NotFittedError
             If the estimator has not been fitted.
         TypeError
-            If it has no tangent kernels, or `at` is a text.
+            If the estimator has no tangent kernels, or `at` is a string.
         ValueError
-            If `at` names another kernel, or none.
+            If `at` is empty or names an unknown kernel.
         """
         check_is_fitted(estimator)
         kind = "a fitted network, such as a JLFactorizedNTKRegressor"
@@ -102,7 +102,7 @@ class NTKSpectrumDisplay(Display):
         for index, (name, values) in enumerate(self.spectra.items()):
             ranks = np.arange(1, len(values) + 1)
             self._line(ranks, values, index, label=name, **kwargs)
-        # Zero eigenvalues, which rounding leaves on either side of zero, are left out.
+        # Eigenvalues that rounding leaves at or below zero are not drawn.
         ax.set(xscale="log")
         ax.set_yscale("log", nonpositive="mask")
         return self._end("rank", "eigenvalue")

@@ -11,14 +11,14 @@ _NETWORK = "a fitted network, such as a JLFactorizedNTKRegressor"
 
 
 class TrainingCurveDisplay(Display):
-    r"""Loss after each step, beside the bound of the theorems.
+    r"""Loss after each step, with the bound of the theorems.
 
     Parameters
     ----------
     loss_ratio : array-like of shape (n_steps + 1,)
-        Loss after each step over that at the start.
+        Loss after each step divided by the loss at the start.
     bound : array-like of shape (n_steps + 1,), default=None
-        Bound on `loss_ratio`, :math:`(1 - \eta \lambda_0 / 2)^t`; None draws none.
+        Bound on `loss_ratio`, :math:`(1 - \eta \lambda_0 / 2)^t`; None draws no bound.
     name : str, default="loss"
         Name of the curve.
 
@@ -29,7 +29,7 @@ class TrainingCurveDisplay(Display):
     figure_ : matplotlib Figure
         Their figure.
     lines_ : list of matplotlib Line2D
-        Loss, and bound if there is one.
+        Loss, and the bound if it is drawn.
     """
 
     def __init__(self, loss_ratio, *, bound=None, name="loss"):
@@ -48,9 +48,9 @@ class TrainingCurveDisplay(Display):
         estimator : estimator
             Fitted regressor or classifier.
         X : array-like of shape (n_samples, n_features), default=None
-            The rows of `fit`, for the bound; None draws none.
+            Rows of `fit`, needed for the bound; None draws no bound.
         y : array-like of shape (n_samples,), default=None
-            Their targets, to be given with X.
+            Targets of `fit`, given together with X.
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         name : str, default="loss"
@@ -68,7 +68,7 @@ class TrainingCurveDisplay(Display):
         NotFittedError
             If the estimator has not been fitted.
         TypeError
-            If it has no losses of a training.
+            If the estimator has no `loss_curve_`.
         ValueError
             If X is given without y, or y without X.
         """
@@ -111,7 +111,7 @@ class TrainingCurveDisplay(Display):
         Raises
         ------
         ValueError
-            If the report has no losses; it says why.
+            If the report has no losses; the message gives the reason.
         """
         check_has(report, "loss_ratio", kind="the report of a network's diagnose(X, y)")
         if report.loss_ratio is None:

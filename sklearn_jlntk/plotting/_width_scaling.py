@@ -22,7 +22,7 @@ class WidthScalingDisplay(Display):
     sizes : array-like of shape (n_sizes,)
         Number of neurons, or of rows of B.
     deviations : array-like of shape (n_sizes, n_draws)
-        :math:`\lVert H(0) - H^\infty \rVert_2` of independent draws at each size.
+        :math:`\lVert H(0) - H^\infty \rVert_2` for independent draws at each size.
     name : str, default="deviation"
         Name of the curve.
     size_name : str, default="width m"
@@ -35,9 +35,9 @@ class WidthScalingDisplay(Display):
     figure_ : matplotlib Figure
         Their figure.
     lines_ : list of matplotlib Line2D
-        Medians, and the fitted power of the size.
+        Medians, and the fitted power law.
     slope_, slope_error_ : float
-        Exponent of that power, and its standard error.
+        Exponent of the power law, and its standard error.
     """
 
     _SIZE_NAMES = {"width": "width m", "effective_width": "effective width k"}
@@ -61,7 +61,7 @@ class WidthScalingDisplay(Display):
         name=None,
         **kwargs,
     ):
-        """Display of networks drawn at several sizes; the estimator stays as it is.
+        """Display of networks drawn at several sizes; the estimator is not changed.
 
         Parameters
         ----------
@@ -72,10 +72,10 @@ class WidthScalingDisplay(Display):
         sizes : tuple of int, default=(256, 512, 1024, 2048, 4096)
             Values of the parameter.
         param_name : {"width", "effective_width"}, default="width"
-            Parameter that grows. The kernel of an ABC network has its limit as the
-            effective width grows, whatever its width.
+            Parameter that grows. The kernel of an ABC network converges as the effective
+            width grows, for every width.
         n_draws : int, default=5
-            Networks drawn at each size, by the seeds 0, 1, ...
+            Number of networks drawn at each size, with seeds 0, 1, ...
         ax : matplotlib Axes, default=None
             Axes to draw on; None makes a figure.
         name : str, default=None
@@ -158,15 +158,15 @@ class WidthScalingDisplay(Display):
             label=f"slope {self.slope_:.2f} ± {self.slope_error_:.2f}",
         )
         ax.set(xscale="log", yscale="log")
-        # The sizes themselves, among which a power of ten is seldom.
+        # Ticks at the sizes, which are seldom powers of ten.
         ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
         ax.set_xticks([], minor=True)
         return self._end(self.size_name, r"$\|H(0) - H^\infty\|_2$")
 
 
 def _deviation(estimator, X, params, seed):
-    """Distance in the spectral norm of H(0) from its limit, for one draw."""
-    # The draw does not depend on the step, nor on the targets: any two values will do.
+    """Spectral norm of the difference between H(0) and its limit, for one draw."""
+    # The draw depends on neither steps nor targets, so any two target values will do.
     model = clone(estimator).set_params(
         **params,
         random_state=seed,
@@ -175,14 +175,14 @@ def _deviation(estimator, X, params, seed):
         early_stopping=False,
         learning_rate=1e-9,
     )
-    n_samples = (*np.shape(X), 0)[0]  # what has no rows, `fit` says in its words
+    n_samples = (*np.shape(X), 0)[0]  # without rows, `fit` raises the error
     model.fit(X, np.arange(n_samples) % 2)
     difference = model.ntk(X, at="init") - model.ntk(X, at="infinite")
     return float(np.max(np.abs(descending_eigenvalues(difference))))
 
 
 def _power(sizes, values):
-    """Exponent of the power of the size that fits best, its standard error, log factor."""
+    """Exponent of the fitted power law, its standard error, and its log factor."""
     x = np.repeat(np.log(sizes), values.shape[1])
     line = linregress(x, np.log(values).ravel())
     return float(line.slope), float(line.stderr), float(line.intercept)

@@ -352,7 +352,7 @@ def test_callbacks_get_plain_steps(always, windows):
     assert not windows
 
 
-def test_interrupt_leaves_the_model_of_the_last_step(always, monkeypatch):
+def test_interrupt_keeps_the_model_of_the_last_step(always, monkeypatch):
     flip_gates, count = _by_events.EventDescent._flip_gates, 0
 
     def interrupted(descent):

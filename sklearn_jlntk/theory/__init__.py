@@ -1,0 +1,33 @@
+r"""The theorems of Ailon and Shit (2022) as functions of numbers.
+
+The constants that the paper hides in O(.) are arguments, `constant`, with default 1: such
+a function returns a scale, not a threshold. Docstrings name corrections of the printed
+formulas. Rows are assumed to have norm about 1.
+"""
+
+from sklearn_jlntk.theory._convergence import (
+    contraction,
+    learning_rate,
+    movement,
+    radius,
+    steps_to_reach,
+    width,
+)
+from sklearn_jlntk.theory._costs import setup_operations, step_operations
+from sklearn_jlntk.theory._generalization import generalization_bound
+from sklearn_jlntk.theory._sizes import effective_width, kernel_deviation, n_components
+
+__all__ = [
+    "contraction",
+    "effective_width",
+    "generalization_bound",
+    "kernel_deviation",
+    "learning_rate",
+    "movement",
+    "n_components",
+    "radius",
+    "setup_operations",
+    "step_operations",
+    "steps_to_reach",
+    "width",
+]
