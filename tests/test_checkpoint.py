@@ -113,7 +113,7 @@ def test_fit_finishes_an_interrupted_training(params, kind):
         # After the last step, the resumed fit takes no further step.
         resumed = interrupted(model, rows, Y, after=after).fit(rows, Y)
         if after == desired.n_iter_ and model.early_stopping:
-            continue  # the judge had asked to stop: that fit was finished
+            continue  # early stopping had ended that fit
         assert_same_model(resumed, desired)
 
 

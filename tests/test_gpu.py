@@ -172,7 +172,7 @@ def test_methods_of_a_model_that_a_card_fitted(card):
 
 
 def test_options_of_a_fit_on_a_card(card):
-    """Weights, several outputs, CSR rows, a held-out judge, and a monitor of H(t)."""
+    """Weights, several outputs, CSR rows, early stopping, and a monitor of H(t)."""
     X, y = data()
     weights = np.random.default_rng(1).uniform(0.5, 2.0, size=len(y))
     Y = np.stack([y, X[:, 0]], axis=1)

@@ -1,4 +1,4 @@
-"""Parameters of the networks, and the questions that a fitted one answers."""
+"""Base class of the networks: parameters, and methods of the fitted model."""
 
 from numbers import Integral, Real
 
@@ -30,7 +30,7 @@ from sklearn_jlntk.out_of_core import RowChunks
 
 
 class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
-    """Base of the estimators that train a factorised network."""
+    """Base class of the estimators that train a factorised network."""
 
     _parameter_constraints: dict = {
         "factorization": [StrOptions({"bc", "abc", "dense"})],
@@ -110,15 +110,15 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         self.random_state = random_state
 
     def fitted_network(self):
-        """The fitted model, where `device` computes.
+        """Fitted model, on the computing device.
 
         Returns
         -------
         model : NamedTuple
-            `network`, a :class:`~sklearn_jlntk.network.FactorizedNetwork`,
+            `network`, a :class:`~sklearn_jlntk.network.FactorizedNetwork`;
             `initial_weights` and `weights`, B(0) and B; `row_scaling` and
-            `target_scaling`, which bring rows and targets to the network's scale;
-            `subtracts_start`, whether the outputs at B(0) are subtracted; `mean_weight`.
+            `target_scaling`, the scaling of rows and targets; `subtracts_start`, whether
+            the outputs at B(0) are subtracted; `mean_weight`.
         """
         check_is_fitted(self, "weights_")
         device = available_device(self.device, warn=True)
@@ -146,17 +146,18 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         )
 
     def scale_rows(self, X):
-        """Rows as the fitted network sees them.
+        """Rows scaled to inputs of the fitted network.
 
         Parameters
         ----------
         X : {array, sparse matrix} of shape (n_samples, n_features)
-            Checked rows, in the namespace of those in `fit`.
+            Validated rows, in the namespace of those in `fit`.
 
         Returns
         -------
         rows : array or CSR of shape (n_samples, n_inputs)
-            Scaled as `normalize` says, where `device` computes, in the dtype of the fit.
+            Scaled according to `normalize`, on the computing device, in the dtype of the
+            fit.
         """
         check_is_fitted(self, "weights_")
         return self.row_scaling_.apply(as_fit_computes(self, X))
@@ -169,7 +170,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, as for `predict`.
         Y : {array-like, sparse matrix} of shape (n_others, n_features), default=None
-            Rows on the other side; None is X.
+            Second set of rows; None is X.
         at : {"fitted", "init", "infinite"}, default="fitted"
             :math:`H(T)` at the fitted weights and :math:`H(0)` at the initial ones,
             eqs. (5) and (21); or the limit :math:`H^\infty` of infinite width for the
@@ -178,8 +179,8 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         kernel : array of shape (n_samples, n_others)
-            Positive semi-definite when Y is None, and in the dtype of the fit. With
-            several outputs, the mean over them of each one's kernel.
+            Positive semi-definite if Y is None, in the dtype of the fit. With several
+            outputs, the mean of their kernels.
         """
         kernel = self._ntk_where_computed(X, Y, at)
         return to_host(kernel) if self.device else kernel
@@ -211,7 +212,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         lambda_0 : float
-            Not negative beyond rounding; 0 where rows are zero, repeated or parallel.
+            Non-negative up to rounding; 0 if rows are zero, repeated or parallel.
         """
         return float(smallest_eigenvalue(self._ntk_where_computed(X, None, "infinite")))
 
@@ -221,13 +222,13 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         Returns
         -------
         weights : array of shape (width, n_inputs)
-            Acts on normalised rows: `n_inputs` is `n_features_in_`, and one more for the
+            Weights of scaled rows: `n_inputs` is `n_features_in_`, plus one for the
             constant coordinate of ``normalize="bias"`` and ``"bias-unit"``, in the last
             column.
 
         Notes
         -----
-        Forms what training avoids: width times n_inputs numbers.
+        Computes a matrix of width times n_inputs numbers, which training never forms.
         """
         network, _, weights, *_ = self.fitted_network()
         W = network.hidden_expansion.matmat(
@@ -236,26 +237,26 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         return to_host(W) if self.device else W
 
     def diagnose(self, X, y, *, delta=0.1):
-        r"""Report on the theorems' quantities beside what the training did.
+        r"""Report that compares the training with the theorems.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The rows of `fit`: the recorded losses are compared with the bound only if
-            they are those of these rows and targets.
+            Rows of `fit`. Recorded losses are compared with the bound only if they are
+            the losses on X and y.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Their targets or labels.
+            Targets or labels of these rows.
         delta : float, default=0.1
-            Probability with which the theorems' promises may fail, between 0 and 1.
+            Probability with which the bounds of the theorems may fail, between 0 and 1.
 
         Returns
         -------
         report : NTKReport
-            Prints as a verdict in plain words and a table.
+            Report that prints as a summary and a table.
 
         Notes
         -----
-        Costs :math:`O(n^2 m + n^3)` operations; a few thousand rows at the most.
+        Costs :math:`O(n^2 m + n^3)` operations, feasible up to a few thousand rows.
         """
         if not (isinstance(delta, Real) and 0 < delta < 1):
             raise ValueError(
@@ -291,7 +292,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         )
 
     def _sizes_to_compare(self, n_samples, n_features):
-        """Sizes of this network, and those that "auto" gives where it has none."""
+        """Sizes of this network; sizes that it does not have are chosen by "auto"."""
         fitted = Architecture(**{k: self._fitted_with[k] for k in Architecture._fields})
         sizes = {"n_components": self.n_components_, "effective_width": "auto"}
         if fitted.factorization == "abc":
@@ -311,24 +312,24 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         return tags
 
     def __sklearn_is_fitted__(self):
-        """Whether training has been completed once."""
+        """Whether a training has been completed."""
         return hasattr(self, "weights_")
 
 
 def _checked(estimator, X, method):
-    """Checked rows for a fitted estimator, where the caller has them."""
+    """Validated rows for a fitted estimator, in the namespace of the caller."""
     check_same_namespace(X, estimator, attribute="weights_", method=method)
     return validate_rows(estimator, X, reset=False)
 
 
 def as_fit_computes(estimator, X):
-    """Checked rows in the dtype of the fit, where `device` computes."""
+    """Validated rows in the dtype of the fit, on the computing device."""
     rows = cast_rows(X, estimator.weights_.dtype)
     return host_or_cuda(rows, available_device(estimator.device))
 
 
 def convert_arrays(value, converter):
-    """An array, an operator or a tuple, its arrays passed through the converter."""
+    """Apply a converter to the arrays of a value: an array, an operator or a tuple."""
     if isinstance(value, tuple):
         return type(value)(*(convert_arrays(item, converter) for item in value))
     if hasattr(value, "__sklearn_array_api_convert__"):

@@ -1,21 +1,21 @@
-"""scikit-learn's callback protocol around the steps of a training."""
+"""scikit-learn's callback protocol for the steps of a training."""
 
 from functools import partial
 
 
 class StepTasks:
-    """A task for `fit` and one for each step.
+    """Tasks of scikit-learn's callback protocol: one for `fit`, and one for each step.
 
     Parameters
     ----------
     estimator : estimator
-        The one that is trained.
+        Estimator that is trained.
     data : dict
-        X, y and metadata, as callbacks see them.
+        X, y and metadata for callbacks.
     fitted_attributes : callable
-        Takes weights, losses and whether the training is over; gives the attributes.
+        Returns fitted attributes, given weights, losses and whether training is over.
     early_stopping : EarlyStopping or None
-        Asked after each step whether to stop.
+        Decides after each step whether to stop.
     """
 
     def __init__(self, estimator, data, fitted_attributes, early_stopping):
@@ -35,10 +35,10 @@ class StepTasks:
         self._step_task.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def end_step(self, form_weights, losses):
-        """Close the task of this step; whether early stopping or a callback stops."""
-        judge = self.early_stopping
-        enough = judge is not None and judge.is_over(form_weights())
-        # The list grows with the next step; an interrupt asks for the model of this one.
+        """Close the task of this step; True if early stopping or a callback stops."""
+        stopping = self.early_stopping
+        enough = stopping is not None and stopping.is_over(form_weights())
+        # The number of losses is stored, since the list grows with the next step.
         self.latest = partial(
             self._attributes, form_weights, losses, len(losses), enough
         )
@@ -48,7 +48,7 @@ class StepTasks:
         return enough or stop
 
     def _attributes(self, form_weights, losses, n_losses, is_finished):
-        """Fitted attributes as of a step, made only where someone asks for them."""
+        """Fitted attributes after a step, computed on request."""
         return self.fitted_attributes(form_weights(), losses[:n_losses], is_finished)
 
     def end_fit(self, attributes):

@@ -28,8 +28,8 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     r"""Classification by a wide two-layer ReLU network with a factorised first layer.
 
     The network of :class:`JLFactorizedNTKRegressor` [1]_, trained by the same gradient
-    descent on targets of -1 and +1: one output for two classes, one for each class where
-    there are more. The squared loss is the one that the theorems cover.
+    descent on targets of -1 and +1, with one output for two classes and one for each class
+    of more. The theorems cover this squared loss.
 
     Parameters
     ----------
@@ -44,38 +44,40 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     learning_rate : float, "auto" or "theory", default="auto"
         Step size :math:`\eta`.
     max_iter : int, default=500
-        Steps at the most.
+        Largest number of steps.
     tol : float or None, default=1e-4
-        Training has converged when, over `n_iter_no_change` steps, the loss fell by less
-        than `tol` times its value at the start a step. None takes all steps and does not
-        warn.
+        Training has converged when, averaged over `n_iter_no_change` steps, a step lowers
+        the loss by less than `tol` times its initial value. None takes all steps, without
+        a warning.
     alpha : float, default=0.0
-        Pull towards the initial weights.
+        Strength of the penalty on the distance from the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
-        Rows as the network sees them; see :class:`JLFactorizedNTKRegressor`.
+        Scaling of rows; see :class:`JLFactorizedNTKRegressor`.
     initial_output : {"zero", "random"}, default="zero"
         Whether the output at the initial weights is subtracted.
     fit_intercept : bool, default=True
-        Whether the weighted mean of the targets is taken out before training.
+        Whether the weighted mean of the targets is subtracted before training.
     early_stopping : bool, default=False
-        Whether to stop when samples held out score no better, with the best weights. Rows
-        are held out one by one: with it, a weight of two is not a row given twice.
+        Whether to hold out samples, stop when their score no longer improves, and keep
+        the best weights. Rows are held out individually: with early stopping, a weight of
+        two is not equivalent to a row given twice.
     validation_fraction : float, default=0.1
         Share of the samples held out, the same of each class.
     n_iter_no_change : int, default=10
-        Steps over which `tol` is judged.
+        Number of steps over which `tol` is applied.
     class_weight : dict, "balanced" or None, default=None
         Factors of the sample weights, by label; ``"balanced"`` gives all classes the same
         total weight.
     warm_start : bool, default=False
-        Whether `fit` goes on from the fitted weights.
+        Whether `fit` continues from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        ``"gd"`` takes steps of full-batch gradient descent one by one; ``"auto"`` takes
-        the same ones by the flips of gates between them where sizes make that faster.
+        ``"gd"`` takes plain steps of full-batch gradient descent. ``"auto"`` takes the same
+        steps, and tracks only the gates that flip where the sizes make that faster.
     device : {"cpu", "cuda"} or None, default=None
-        Where to compute; None follows X.
+        Computing device; None follows X.
     random_state : int, RandomState instance or None, default=None
-        Draws C, A, v and B(0), on the host: one seed is one model in every namespace.
+        Draws C, A, v and B(0), on the host: a seed gives the same model in every
+        namespace.
 
     Attributes
     ----------
@@ -88,13 +90,13 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     output_signs_ : array of shape (width,) or (width, n_classes)
         Signs v.
     intercept_ : float or array of shape (n_classes,)
-        Added to the network's outputs.
+        Constant added to the outputs of the network.
     row_scaling_, target_scaling_ : RowScaling, TargetScaling
-        How rows are scaled, `norm` being the constant c; and the mean of the targets.
+        Scaling of rows, with the constant c as `norm`; and the mean of the targets.
     learning_rate_ : float
         Step size that was used.
     n_iter_ : int
-        Steps taken, those before a warm start included.
+        Number of steps, including those before a warm start.
     loss_curve_ : list of float
         Loss at the start and after each step, ``n_iter_ + 1`` numbers.
     validation_scores_, best_validation_score_ : list of float, float
@@ -103,7 +105,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     n_components_, effective_width_ : int
         l, and k; the latter is `width` unless `factorization` is ``"abc"``.
     n_features_in_, feature_names_in_ : int, ndarray of shape (n_features_in_,)
-        Features seen in `fit`; the names only where X has string names.
+        Number and names of the features seen in `fit`. Names only if X has string names.
 
     See Also
     --------
@@ -213,16 +215,16 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train for up to `max_iter` further steps.
 
-        The same as `fit` with ``warm_start=True``, and silent when it runs out of steps.
+        The same as `fit` with ``warm_start=True``, without a warning after the last step.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, normally those of the calls before.
+            Rows, normally those of earlier calls.
         y : array-like of shape (n_samples,)
             Labels, among `classes`.
         classes : array-like of shape (n_classes,), default=None
-            All labels, for the first call; None takes those of y.
+            All labels, for the first call; None uses the labels in y.
         sample_weight : float or array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -235,7 +237,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         return self._fit(X, y, classes, sample_weight, resume=resume, warn=False)
 
     def _fit(self, X, y, classes, sample_weight, *, resume, warn):
-        """Check what came in, settle the classes and train."""
+        """Validate the input, set the classes and train."""
         with unchanged_on_error(self):
             X, y, sample_weight = self._check(X, y, sample_weight, reset=not resume)
             self._settle_classes(y, classes, resume=resume)
@@ -248,7 +250,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         return self
 
     def _check(self, X, y, sample_weight, *, reset):
-        """Checked rows, labels and weights."""
+        """Validated rows, labels and weights."""
         if not reset:
             check_same_namespace(X, self, attribute="weights_", method="partial_fit")
         X, y, sample_weight = validate_rows_and_labels(
@@ -259,7 +261,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         return X, y, sample_weight
 
     def _settle_classes(self, y, classes, *, resume):
-        """Labels and their coding; later calls are held to them."""
+        """Set `classes_` and the coding of labels; when resuming, check them instead."""
         if not resume:
             binarizer = LabelBinarizer(neg_label=-1, pos_label=1)
             self._label_binarizer = binarizer.fit(y if classes is None else classes)
@@ -285,7 +287,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         Returns
         -------
         scores : array of shape (n_samples,) or (n_samples, n_classes)
-            Of one column, towards ``classes_[1]``, where there are two classes.
+            For two classes, positive values predict ``classes_[1]``.
         """
         return by_chunks(
             self, X, lambda rows: predicted_targets(self, rows, "decision_function")
@@ -307,11 +309,11 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         Notes
         -----
         The function that minimises the expected squared loss on targets of -1 and +1 is
-        :math:`2 p(x) - 1`, so the probability of an output f is :math:`(1 + f) / 2`. Near
-        its ends, where an output may lie beyond -1 or +1, the line goes over into a tail
-        that reaches neither 0 nor 1. Of more than two classes, the probabilities of each
-        against the rest are divided by their sum. Outputs on the training rows are not
-        held out: where probabilities matter, `CalibratedClassifierCV` may improve them.
+        :math:`2 p(x) - 1`, so the probability of an output f is :math:`(1 + f) / 2`. For
+        outputs near or beyond -1 and +1, this line is continued by a tail that reaches
+        neither 0 nor 1. For more than two classes, probabilities of each class against the
+        rest are divided by their sum. They are not fitted to held-out rows; if they
+        matter, `CalibratedClassifierCV` may improve them.
         """
         return by_chunks(self, X, self._probabilities)
 
@@ -326,7 +328,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         return p / xp.sum(p, axis=1, keepdims=True)
 
     def predict(self, X):
-        """Predicted labels, those of the largest output.
+        """Predicted labels, which have the largest outputs.
 
         Parameters
         ----------
@@ -351,7 +353,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         return take_labels(self.classes_, indices)
 
 
-# Part of a probability at either end that belongs to the tail.
+# Probability at either end from which on the tail begins.
 _TAIL = 0.025
 
 
@@ -359,7 +361,7 @@ def _probability_of(scores):
     """Probability (1 + f) / 2 of outputs f, smoothly kept between 0 and 1."""
     xp = array_namespace(scores)
     p = (1 + xp.abs(scores)) / 2
-    # From 1 - tail on, 1 - p falls like 1 / p, with the same slope where they meet.
+    # From 1 - tail on, 1 - p decays like 1 / p, with the same slope at the junction.
     beyond = xp.clip(p - (1 - _TAIL), min=0.0)
     p = xp.where(beyond > 0, 1 - _TAIL / (1 + beyond / _TAIL), p)
     return xp.where(scores < 0, 1 - p, p)

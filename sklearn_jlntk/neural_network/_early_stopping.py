@@ -1,14 +1,13 @@
-"""Early stopping: which rows are held out, and when they score no better."""
+"""Early stopping: split of the rows, and scores of the held-out ones."""
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 
 def split_rows(data, fraction, *, random_state):
-    """Masks on the host of the rows to train on, and of a share held out.
+    """Host masks of the training rows and of the held-out rows.
 
-    Rows of weight zero are in neither. Of a classifier's rows, each class gives the same
-    share.
+    Rows of weight zero are in neither mask. The split of a classifier is stratified.
     """
     n_samples, positive, labels = data.shape[0], data.positive(), data.labels()
     candidates = np.arange(n_samples) if positive is None else np.flatnonzero(positive)
@@ -26,10 +25,10 @@ def split_rows(data, fraction, *, random_state):
 
 
 class EarlyStopping:
-    """Scores of held-out samples: the best weights, and whether they get any better.
+    """Early stopping by the score of held-out samples, with the best weights.
 
-    The score is 1 for a perfect fit and 0 for the outputs at the initial weights; it is R^2
-    where these outputs are zero, the intercept alone.
+    The score is 1 for a perfect fit and 0 for the outputs at the initial weights. If these
+    outputs are zero, so that only the intercept is predicted, it is R^2.
 
     Parameters
     ----------
@@ -40,9 +39,9 @@ class EarlyStopping:
     held_out : TrainingSamples
         Samples to score.
     tol : float
-        A score counts as better if it is so by more than this.
+        Smallest difference that counts as a better score.
     n_iter_no_change : int
-        Steps without a better score after which the training stops.
+        Number of steps without a better score after which training stops.
     """
 
     def __init__(self, network, initial_weights, held_out, *, tol, n_iter_no_change):
@@ -57,18 +56,18 @@ class EarlyStopping:
         self._first_error = held_out.squared_error(network, initial_weights)
 
     def is_over(self, weights):
-        """Score the weights; whether `n_iter_no_change` steps brought no better ones."""
+        """Score the weights; True after `n_iter_no_change` steps without a better score."""
         error = self.held_out.squared_error(self.network, weights)
         score = 1 - error / self._first_error if self._first_error > 0 else -error
         return self._note(score, weights)
 
     def recall(self, scores, best_weights):
-        """Take over the scores of an interrupted training and the best weights in it."""
+        """Restore the scores of an interrupted training and its best weights."""
         for score in scores:
             self._note(score, best_weights)
 
     def _note(self, score, weights):
-        """Keep a score, and the weights if it is the best one."""
+        """Store a score, and the weights if it is the best one."""
         self.scores.append(score)
         improved = score > self.best_score + self.tol
         self._without_change = 0 if improved else self._without_change + 1

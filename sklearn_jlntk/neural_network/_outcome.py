@@ -1,16 +1,16 @@
-"""Error, warning or silence for the way a training ended."""
+"""Errors and warnings for the outcome of a training."""
 
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.gradient_descent import DescentStatus
 
-# R2 on the training rows below which a training that has converged learned nothing.
+# R2 on the training rows below which a converged training gets a warning.
 _LEAST_LEARNED = 0.05
 
 
-def judge_status(estimator, result, learning_rate, loss, history, warn):
-    """Error, warning or silence for the way the descent ended."""
+def report_outcome(estimator, result, learning_rate, loss, history, warn):
+    """Raise or warn if the descent diverged, learned nothing, or ran out of steps."""
     status = result.status
     if status is DescentStatus.DIVERGED:
         curvature = loss.start.mean_weight * loss.curvature
@@ -36,7 +36,7 @@ def judge_status(estimator, result, learning_rate, loss, history, warn):
 
 
 def _warn_of_nothing_learned(estimator, result):
-    """Warn where a training has converged with next to nothing learned."""
+    """Warn if a training has converged with almost nothing learned."""
     first, last = result.losses[0], result.losses[-1]
     if not last > (1 - _LEAST_LEARNED) * first > 0:
         return

@@ -1,4 +1,4 @@
-"""Outputs of a fitted network, a chunk of rows after the other."""
+"""Outputs of a fitted network, chunk by chunk."""
 
 from functools import partial
 
@@ -13,12 +13,12 @@ from sklearn_jlntk.neural_network._base import as_fit_computes
 from sklearn_jlntk.neural_network._reading import one_ahead
 from sklearn_jlntk.out_of_core import RowChunks
 
-# Numbers of scaled rows, or of their features, that a prediction holds at a time.
+# Numbers of scaled rows, or of their features, in one chunk of a prediction.
 NUMBERS_AT_ONCE = 2**22
 
 
 def by_chunks(estimator, X, outputs):
-    """`outputs(X)` of rows; one chunk after the other where X is not in memory."""
+    """Apply `outputs` to rows, chunk by chunk if X is not in memory."""
     check_is_fitted(estimator, "weights_")
     X = RowChunks.wrap(X)
     if not isinstance(X, RowChunks):
@@ -55,7 +55,7 @@ def predicted_targets(estimator, X, method):
 
 
 def _row_slices(estimator, X):
-    """Chunks of rows of about equal length, few enough to be scaled at a time."""
+    """Slices of rows of about equal length, with at most `NUMBERS_AT_ONCE` numbers each."""
     n_samples, n_features = X.shape
     n_numbers = X.nnz if sparse.issparse(X) else n_samples * n_features
     n_numbers = max(n_numbers, n_samples * estimator.n_components_)

@@ -1,4 +1,4 @@
-"""Training data on disk, of which a chunk at a time is in memory."""
+"""Training data on disk, read chunk by chunk."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -39,19 +39,19 @@ class RowsOnDisk:
     Parameters
     ----------
     X : RowChunks of shape (n_samples, n_features)
-        Rows, checked as they are read.
+        Rows, validated when they are read.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets or labels.
     sample_weight : ndarray of shape (n_samples,) or None
-        Checked weights.
+        Validated weights.
     validate : callable
-        Checks the rows of a chunk: `validate_chunk` for the estimator.
+        Validates the rows of a chunk: `validate_chunk` of the estimator.
     targets_of : callable
-        Real targets of a part of y.
+        Returns the real targets for a part of y.
     device : {"cpu", "cuda"} or None
-        Where to compute.
+        Computing device.
     stratify : ndarray of shape (n_samples,) or None
-        Labels that held-out rows keep the shares of.
+        Labels by which the held-out split is stratified.
     """
 
     X: RowChunks
@@ -65,28 +65,28 @@ class RowsOnDisk:
 
     @property
     def for_callbacks(self):
-        """X, y and metadata as callbacks see them."""
+        """X, y and metadata for callbacks."""
         metadata = {"sample_weight": self.sample_weight}
         return {"X": self.X, "y": self.y, "metadata": metadata}
 
     @property
     def shape(self):
-        """Numbers of samples and of features."""
+        """Number of samples and number of features."""
         return len(self.X), self._first.shape[1]
 
     @property
     def output_shape(self):
-        """Empty, or the number of outputs."""
+        """Empty for one output, else (n_outputs,)."""
         return self.targets_of(self.y[:1]).shape[1:]
 
     @cached_property
     def _first(self):
-        """The first row, checked."""
+        """First row, after validation."""
         return self.validate(self.X, slice(0, 1))
 
     @property
     def like(self):
-        """Empty array where the network computes."""
+        """Empty array with namespace, device and dtype of the computation."""
         numbers = self._first.data if sparse.issparse(self._first) else self._first
         return host_or_cuda(prototype(numbers), self.device)
 
@@ -95,13 +95,13 @@ class RowsOnDisk:
         return None if self.sample_weight is None else self.sample_weight[part]
 
     def _read(self):
-        """Parts, and checked rows of each, the next one read ahead."""
+        """Slices with their validated rows; the next chunk is read ahead."""
         reads = one_ahead([partial(self.X.read, part) for part in self.X.slices])
         for part, read in zip(self.X.slices, reads, strict=True):
             yield part, self.validate(self.X, part, read=read)
 
     def row_norm(self):
-        """`RowNorm` of all rows, which are read once for it."""
+        """`RowNorm` of all rows, in one pass over them."""
         norms = (RowNorm.of(rows, self._weights(part)) for part, rows in self._read())
         return reduce(add, norms)
 
@@ -114,11 +114,11 @@ class RowsOnDisk:
         return reduce(add, moments)
 
     def positive(self):
-        """Rows of positive weight, None for all."""
+        """Host mask of the rows of positive weight; None if all are."""
         return positive_weights(self.sample_weight)
 
     def count_distinct(self):
-        """Number of distinct rows of positive weight; the rows are read once for it."""
+        """Number of distinct rows of positive weight, in one pass over the rows."""
         distinct, positive = np.empty(0, np.uint64), self.positive()
         for part, rows in self._read():
             hashes = row_hashes(rows)
@@ -131,7 +131,7 @@ class RowsOnDisk:
         return self.stratify
 
     def samples(self, start):
-        """`ChunkedSamples` for a network, their features kept where X says."""
+        """`ChunkedSamples` for a network; X decides where their features are stored."""
         n_components = start.weights.shape[1]
         n_bytes = n_components * len(self.X) * to_host(self.like).dtype.itemsize
         scratch = None
@@ -154,7 +154,7 @@ class RowsOnDisk:
         return ChunkedSamples(self.X.slices, loaders)
 
     def _sketching_again(self, start, part, samples):
-        """Loader that reads the rows of a chunk and sketches them."""
+        """Loader that reads and sketches the rows of a chunk at every step."""
         _, targets, weights = samples
 
         def sketched(read):
@@ -166,7 +166,7 @@ class RowsOnDisk:
         return Loader(partial(self.X.read, part), sketched)
 
     def _reading_scratch(self, scratch, samples):
-        """Loader of features and targets of a chunk, which go to the scratch file."""
+        """Loader of a chunk whose features and targets are written to the scratch file."""
         features, targets, weights = samples
         reads = [scratch.keep(to_host(array)) for array in (features, targets)]
 
@@ -182,10 +182,10 @@ class RowsOnDisk:
 
 
 class Loader(NamedTuple):
-    """Samples of a chunk in two parts: a file is read, and samples are made of that.
+    """Two steps that load the samples of a chunk.
 
-    `read` may be called by a thread of its own; it is None where all is in memory.
-    `samples` takes a function that gives what was read.
+    `read` reads a file, and may be called in another thread; None if all is in memory.
+    `samples` returns the samples, given a function that returns the result of `read`.
     """
 
     read: object
@@ -193,10 +193,10 @@ class Loader(NamedTuple):
 
 
 def one_ahead(reads):
-    """Functions that give what each of `reads` gives, in turn; the next is under way.
+    """Iterate over functions that return the results of `reads`, reading one ahead.
 
-    A thread calls it while whoever asked for this one computes, and never two at a time.
-    Errors come with what is asked for.
+    While the caller computes with one result, a thread calls the next of `reads`, never
+    two at a time. Errors are raised by the function of their read.
     """
     following = _started(reads[0])
     for read in [*reads[1:], None]:
@@ -207,7 +207,7 @@ def one_ahead(reads):
 
 
 def _started(read, after=None):
-    """Future of a call on a thread that ends with it, whatever becomes of the loop."""
+    """Future of a call in a thread that ends with the call, also if the loop is left."""
 
     def run():
         wait([] if after is None else [after])
@@ -221,16 +221,16 @@ def _started(read, after=None):
 
 @dataclass(frozen=True, eq=False)
 class ChunkedSamples:
-    """`TrainingSamples` in chunks; each pass over them is a loop that loads them again.
+    """`TrainingSamples` in chunks, which are loaded again in each pass.
 
     Parameters
     ----------
     parts : tuple of slice
         Rows of the chunks.
     loaders : list of Loader
-        One for each chunk.
+        One loader for each chunk.
     mask : ndarray of shape (n_samples,) or None
-        Booleans, the rows that count; None is all.
+        Rows to use; None is all.
     """
 
     parts: tuple
@@ -249,11 +249,11 @@ class ChunkedSamples:
             yield samples if indices is None else samples.take(indices)
 
     def _indices(self, part):
-        """Rows of a chunk that count, by their place in it; None for all."""
+        """Positions in a chunk of the rows in the mask; None for all."""
         return None if self.mask is None else np.flatnonzero(self.mask[part])
 
     def chosen(self, mask):
-        """The samples of the rows that a mask has."""
+        """Samples of the rows in a mask."""
         return replace(self, mask=mask)
 
     def value_and_gradient(self, network, weights):
@@ -273,7 +273,7 @@ class ChunkedSamples:
         return sum(samples.squared_error(network, weights) for samples in self)
 
     def curvature(self, network, weights):
-        """Largest eigenvalue of the weighted kernel, one pass for each iteration."""
+        """Largest eigenvalue of the weighted kernel, by one pass per iteration."""
         xp = array_namespace(weights)
 
         def image_of(direction):
@@ -294,7 +294,7 @@ class ChunkedSamples:
         return curvature_in_weight_space(image_of, weights)
 
     def in_memory(self):
-        """The samples in memory, all at once."""
+        """`Samples` of all chunks, joined in memory."""
         chunks = list(self)
         xp = array_namespace(chunks[0].features)
         features, targets, weights = zip(*chunks, strict=True)
@@ -306,7 +306,7 @@ class ChunkedSamples:
 
 
 def _read_ahead(loaders):
-    """Functions that give what each loader has read, the next one ahead."""
+    """Functions that return the reads of loaders, reading one ahead."""
     if all(load.read is None for load in loaders):
         return [None] * len(loaders)
     return one_ahead([load.read for load in loaders])

@@ -38,11 +38,11 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
     n_components : int or "auto", default="auto"
         Rows of C, the sketched dimension l. ``"auto"`` is
         :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at a distortion
-        of 0.5; where that is as many as there are inputs or more, nothing is sketched.
-        Ignored by ``"dense"``.
+        of 0.5; if there are no more inputs than that, they are not sketched. Ignored by
+        ``"dense"``.
     effective_width : int or "auto", default="auto"
-        Rows of B in ``"abc"``, k. ``"auto"`` is the power of two from 256 upwards that
-        gives at least four trained weights for each sample, `width` at the most.
+        Rows of B in ``"abc"``, k. ``"auto"`` is the smallest power of two from 256 on that
+        gives at least four trained weights per sample, at most `width`.
     input_sketch : str, default="block-hadamard"
         Kind of C: ``"block-hadamard"``, ``"srht"``, ``"fjlt"``, ``"gaussian"``,
         ``"rademacher"``, ``"sparse"``, ``"countsketch"`` or ``"identity"``.
@@ -53,41 +53,42 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         H(0) plus alpha; ``"theory"`` is that of Theorems 3.1, 4.1 and 5.1 with their
         constants set to 1, many orders of magnitude smaller.
     max_iter : int, default=600
-        Steps at the most.
+        Largest number of steps.
     tol : float or None, default=5e-5
-        Training has converged when, over `n_iter_no_change` steps, the loss fell by less
-        than `tol` times its value at the start a step. None takes all steps and does not
-        warn.
+        Training has converged when, averaged over `n_iter_no_change` steps, a step lowers
+        the loss by less than `tol` times its initial value. None takes all steps, without
+        a warning.
     alpha : float, default=0.0
-        Pull towards the initial weights.
+        Strength of the penalty on the distance from the initial weights.
     normalize : {"bias", "bias-unit", "unit"} or None, default="bias"
-        Rows as the network sees them: ``"bias"`` appends a constant coordinate as large
-        as a typical row, :math:`(x, c) / (c \sqrt 2)` with c the root mean square norm
-        of the training rows; ``"bias-unit"`` then scales to norm 1; ``"unit"`` scales to
-        norm 1, as in the paper; None takes rows as given.
+        Scaling of rows: ``"bias"`` appends a constant coordinate as large as a typical
+        row, :math:`(x, c) / (c \sqrt 2)` with c the root mean square norm of the training
+        rows; ``"bias-unit"`` then scales to norm 1; ``"unit"`` scales to norm 1, as in
+        the paper; None takes rows as given.
     initial_output : {"zero", "random"}, default="zero"
-        ``"zero"`` subtracts the output at the initial weights, which else stays as a
-        random offset in every prediction; ``"random"`` is the paper's u(0).
+        ``"zero"`` subtracts the output at the initial weights, which otherwise remains as
+        a random offset in every prediction; ``"random"`` is the paper's u(0).
     fit_intercept : bool, default=True
-        Whether the weighted mean of y is taken out before training.
+        Whether the weighted mean of y is subtracted before training.
     early_stopping : bool, default=False
-        Whether to hold out samples, stop when their score gets no better, and keep the
-        best weights. Rows are held out one by one: with it, a weight of two is not a row
-        given twice.
+        Whether to hold out samples, stop when their score no longer improves, and keep
+        the best weights. Rows are held out individually: with early stopping, a weight of
+        two is not equivalent to a row given twice.
     validation_fraction : float, default=0.1
         Share of the samples held out.
     n_iter_no_change : int, default=10
-        Steps over which `tol` is judged.
+        Number of steps over which `tol` is applied.
     warm_start : bool, default=False
-        Whether `fit` goes on from the fitted weights.
+        Whether `fit` continues from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
-        ``"gd"`` takes steps of full-batch gradient descent one by one; ``"auto"`` takes
-        the same ones by the flips of gates between them where sizes make that faster.
+        ``"gd"`` takes plain steps of full-batch gradient descent. ``"auto"`` takes the same
+        steps, and tracks only the gates that flip where the sizes make that faster.
     device : {"cpu", "cuda"} or None, default=None
-        Where to compute. None follows X; ``"cuda"`` takes NumPy rows, computes with CuPy
+        Computing device. None follows X; ``"cuda"`` takes NumPy rows, computes with CuPy
         and returns NumPy arrays.
     random_state : int, RandomState instance or None, default=None
-        Draws C, A, v and B(0), on the host: one seed is one model in every namespace.
+        Draws C, A, v and B(0), on the host: a seed gives the same model in every
+        namespace.
 
     Attributes
     ----------
@@ -102,24 +103,24 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
     output_signs_ : array of shape (width,) or (width, n_outputs)
         Signs v.
     intercept_ : float or array of shape (n_outputs,)
-        Added to the network's outputs, the weighted mean of the targets.
+        Weighted mean of the targets, added to the outputs of the network.
     row_scaling_ : RowScaling
-        How rows are scaled; its field `norm` is the constant c.
+        Scaling of rows; its field `norm` is the constant c.
     target_scaling_ : TargetScaling
         `mean` and `scale` of the targets, each of shape () or (n_outputs,). The network
-        learns (y - mean) / scale; the scale is 1 for targets of standard deviation 1/8
-        to 8, and else the standard deviation.
+        learns (y - mean) / scale. The scale is 1 if the standard deviation is between 1/8
+        and 8, and the standard deviation otherwise.
     learning_rate_ : float
         Step size that was used.
     n_iter_ : int
-        Steps taken, those before a warm start included.
+        Number of steps, including those before a warm start.
     loss_curve_ : list of float
         Loss at the start and after each step, ``n_iter_ + 1`` numbers.
     validation_scores_ : list of float
         R^2 on the held-out samples after each step of the last fit. Only with
         `early_stopping`.
     best_validation_score_ : float
-        Largest of them, reached by `weights_`. Only with `early_stopping`.
+        Largest of these scores, reached by `weights_`. Only with `early_stopping`.
     n_components_ : int
         Rows of C, l.
     effective_width_ : int
@@ -136,12 +137,12 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
 
     Notes
     -----
-    The starting outputs are of order one, and the steps are those of the paper for targets
-    of that order. Targets far from it are divided by their standard deviation first, which
-    gives the same fit at every scale; `loss_curve_` is in the units of y.
+    Initial outputs are of order one, and the steps are those of the paper for targets of
+    that order. Other targets are first divided by their standard deviation, so that the
+    fit is the same at every scale; `loss_curve_` is in the units of y.
 
-    Predictions of float32 rows are float32, unless the mean of the targets is so large
-    beside their deviation that float32 cannot tell them apart; they are then float64.
+    Predictions of float32 rows are float32. If the mean of the targets is so large that
+    their differences are below the rounding of float32, they are float64.
 
     A step costs :math:`4 n m l` operations for BC with n samples, :math:`4 n m d` for
     dense, and two fast transforms of m numbers a sample, :math:`O(n m \log k)`, plus
@@ -200,13 +201,13 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
     def partial_fit(self, X, y, sample_weight=None):
         """Train for up to `max_iter` further steps.
 
-        The same as `fit` with ``warm_start=True``, and silent when it runs out of steps.
+        The same as `fit` with ``warm_start=True``, without a warning after the last step.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, normally those of the calls before: a step is one of full-batch gradient
-            descent on the rows given.
+            Rows, normally those of earlier calls: each step is a full-batch step on the
+            given rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : float or array-like of shape (n_samples,), default=None
@@ -221,7 +222,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         return self._fit(X, y, sample_weight, resume=resume, warn=False)
 
     def _fit(self, X, y, sample_weight, *, resume, warn):
-        """Check what came in and train on it."""
+        """Validate the input and train on it."""
         with unchanged_on_error(self):
             X, y, sample_weight = self._check(X, y, sample_weight, reset=not resume)
             data = training_data(self, X, y, sample_weight)
@@ -229,7 +230,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         return self
 
     def _check(self, X, y, sample_weight, *, reset):
-        """Checked rows, targets and weights; the targets shaped as in `fit`."""
+        """Validated rows, targets and weights; targets have the shape of those in `fit`."""
         if not reset:
             check_same_namespace(X, self, attribute="weights_", method="partial_fit")
         X, y, sample_weight = validate_rows_and_targets(
@@ -238,7 +239,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         return X, y if reset else shaped_as(self.output_signs_, y), sample_weight
 
     def _targets_of(self, y):
-        """The targets themselves."""
+        """Real targets, which are y itself."""
         return y
 
     def predict(self, X):
@@ -263,7 +264,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
 
 
 def shaped_as(output_signs, y):
-    """Targets in the form of those in `fit`: one column with or without its axis."""
+    """Targets in the shape of those in `fit`: (n,) or (n, 1) for a single output."""
     n_outputs, n_given = (
         1 if array.ndim == 1 else array.shape[1] for array in (output_signs, y)
     )

@@ -1,9 +1,9 @@
-"""Training data: rows, targets and weights as a trainer needs them, wherever they lie.
+"""Training data in memory, and the protocols of data in memory, on disk and on a cluster.
 
-Two small protocols, implemented for rows in memory here, on disk in `_reading`, and on a
-cluster in `sklearn_jlntk.dask`. `TrainingData` is known before there is a network, and says
-what a network is drawn from; `TrainingSamples` are what that network is trained on, and all
-that a trainer asks of them are sums over samples.
+`TrainingData` are rows, targets and weights before a network is drawn; they supply its
+sizes and scaling. `TrainingSamples` are the sketched samples that a network is trained on;
+the trainer only uses sums over them. Both protocols are implemented here for rows in
+memory, in `_reading` for rows on disk, and in `sklearn_jlntk.dask` for rows on a cluster.
 """
 
 import math
@@ -33,7 +33,7 @@ from sklearn_jlntk.out_of_core import RowChunks
 
 
 class Start(NamedTuple):
-    """A network before its training, or before it is trained further.
+    """A network at the start of a training, with the scaling of its data.
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ class Start(NamedTuple):
     initial_weights : array of shape (effective_width, n_components)
         B(0).
     weights : array of shape (effective_width, n_components)
-        Where the descent starts.
+        B at the start of the descent.
     row_scaling : RowScaling
-        Rows as the network sees them.
+        Scaling from rows to inputs of the network.
     target_scaling : TargetScaling
-        Targets as it learns them.
+        Scaling of the targets.
     subtracts_start : bool
         Whether the outputs at B(0) are subtracted from all outputs.
     mean_weight : float
-        Mean of the sample weights, which the training divides by.
+        Mean of the sample weights, by which the loss is divided.
     """
 
     network: object
@@ -62,7 +62,7 @@ class Start(NamedTuple):
     mean_weight: float
 
     def samples(self, rows, y, sample_weight):
-        """`Samples` of checked rows, where the network computes, and of their targets."""
+        """`Samples` of validated rows on the computing device, with their targets."""
         rows = cast_rows(rows, self.weights.dtype)
         features = self.network.features(self.row_scaling.apply(rows))
         targets = self.target_scaling.apply(y, features)
@@ -75,18 +75,18 @@ class Start(NamedTuple):
 
 
 class TrainingData(Protocol):
-    """Checked rows, real targets and weights, before there is a network.
+    """Validated rows, real targets and weights, before a network is drawn.
 
     Parameters
     ----------
     shape : tuple of int
-        Numbers of samples and of features.
+        Number of samples and number of features.
     output_shape : tuple of int
-        Empty, or the number of outputs.
+        Empty for one output, else (n_outputs,).
     like : array of shape (0,)
-        Namespace, device and dtype of the computation.
+        Array with namespace, device and dtype of the computation.
     for_callbacks : dict
-        X, y and metadata as callbacks see them.
+        X, y and metadata for callbacks.
     """
 
     shape: tuple
@@ -104,23 +104,23 @@ class TrainingData(Protocol):
         """Number of distinct rows of positive weight."""
 
     def positive(self):
-        """Host booleans, rows of positive weight; None where all are."""
+        """Host mask of the rows of positive weight; None if all are."""
 
     def labels(self):
-        """Host labels of the rows of a classifier, None for real targets."""
+        """Host labels of a classifier; None for real targets."""
 
     def samples(self, start):
         """`TrainingSamples` for a network."""
 
     def close(self):
-        """Release what is held outside this process's memory."""
+        """Release files and other resources outside of memory."""
 
 
 class TrainingSamples(Protocol):
-    """Samples that a network is trained on, known by sums over them."""
+    """Samples that a network is trained on, with the sums over them that training needs."""
 
     def value_and_gradient(self, network, weights):
-        """Half the weighted squared residuals, and the gradient in B."""
+        """Half the weighted sum of squared residuals, and its gradient in B."""
 
     def squared_error(self, network, weights):
         """Weighted sum of squared residuals, a float."""
@@ -129,10 +129,10 @@ class TrainingSamples(Protocol):
         """Largest eigenvalue of the weighted tangent kernel, a float."""
 
     def chosen(self, mask):
-        """`TrainingSamples` of the rows that a host mask has."""
+        """`TrainingSamples` of the rows in a host mask."""
 
     def in_memory(self):
-        """`Samples` of all rows, joined."""
+        """`Samples` of all rows."""
 
 
 class Samples(NamedTuple):
@@ -143,9 +143,9 @@ class Samples(NamedTuple):
     features : array of shape (n_components, n_samples)
         Projected rows.
     targets : array of shape (n_samples,) or (n_samples, n_outputs)
-        Scaled targets, and the start's outputs where these are subtracted.
+        Scaled targets, plus the outputs at B(0) if these are subtracted.
     sample_weight : array of shape (n_samples,) or None
-        Weights over their mean.
+        Weights divided by their mean.
     """
 
     features: object
@@ -153,7 +153,7 @@ class Samples(NamedTuple):
     sample_weight: object
 
     def share(self, part):
-        """The samples of a slice, without a copy."""
+        """Samples of a slice, as views."""
         targets, sample_weight = self.targets, self.sample_weight
         return Samples(
             self.features[:, part],
@@ -162,7 +162,7 @@ class Samples(NamedTuple):
         )
 
     def take(self, indices):
-        """The samples of the given host indices."""
+        """Samples at the given host indices."""
         xp = array_namespace(self.features)
         indices = from_host(indices, self.features)
         return Samples(
@@ -174,7 +174,7 @@ class Samples(NamedTuple):
         )
 
     def chosen(self, mask):
-        """The samples of the rows that a host mask has."""
+        """Samples of the rows in a host mask."""
         return self.take(np.flatnonzero(mask))
 
     def in_memory(self):
@@ -182,7 +182,7 @@ class Samples(NamedTuple):
         return self
 
     def value_and_gradient(self, network, weights):
-        """Half the weighted squared residuals, and the gradient in B."""
+        """Half the weighted sum of squared residuals, and its gradient in B."""
         return network.value_and_gradient(weights, *self)
 
     def squared_error(self, network, weights):
@@ -195,7 +195,7 @@ class Samples(NamedTuple):
         return float(xp.sum(squares))
 
     def curvature(self, network, weights):
-        """Largest eigenvalue of S J J^T S, with S the roots of the weights."""
+        """Largest eigenvalue of S J J^T S, with S^2 the sample weights."""
         xp = array_namespace(self.features)
         u = network.outputs(weights, self.features)
         scale = xp.ones_like(u)
@@ -203,12 +203,12 @@ class Samples(NamedTuple):
             roots = xp.sqrt(self.sample_weight)
             scale = scale * xp.reshape(roots, (-1,) + (1,) * (u.ndim - 1))
         product = network.tangent_kernel_product(weights, self.features)
-        # The outputs are a generic vector that follows the rows: it makes the answer
-        # independent of their order, and of whether they repeat or weigh.
+        # The iteration starts from the outputs, a generic vector that permutes with the
+        # rows: the result depends on neither their order nor on repetitions or weights.
         return largest_eigenvalue(lambda s: scale * product(scale * s), scale * u)
 
     def weighted_rates(self, network, weights, direction):
-        """Rates of the outputs along a direction of B, and these times the weights."""
+        """Derivative of the outputs along a direction of B, also times sample weights."""
         rates = network.jvp(weights, self.features, direction)
         w = self.sample_weight
         return rates, rates if w is None else (w * rates.T).T
@@ -221,17 +221,17 @@ class RowsInMemory:
     Parameters
     ----------
     X : array or CSR of shape (n_samples, n_features)
-        Checked rows.
+        Validated rows.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
         Real targets.
     sample_weight : array of shape (n_samples,) or None
-        Checked weights.
+        Validated weights.
     device : {"cpu", "cuda"} or None
-        Where to compute; None is where X is.
+        Computing device; None is that of X.
     given : array of shape (n_samples,) or (n_samples, n_outputs)
-        Targets or labels as the user gave them.
+        Targets or labels as given by the user.
     stratify : array of shape (n_samples,) or None
-        Labels that held-out rows keep the shares of.
+        Labels by which the held-out split is stratified.
     """
 
     X: object
@@ -243,7 +243,7 @@ class RowsInMemory:
 
     @property
     def for_callbacks(self):
-        """X, y and metadata as callbacks see them."""
+        """X, y and metadata for callbacks."""
         return {
             "X": self.X,
             "y": self.given,
@@ -252,17 +252,17 @@ class RowsInMemory:
 
     @property
     def shape(self):
-        """Numbers of samples and of features."""
+        """Number of samples and number of features."""
         return self.X.shape
 
     @property
     def output_shape(self):
-        """Empty, or the number of outputs."""
+        """Empty for one output, else (n_outputs,)."""
         return self.y.shape[1:]
 
     @property
     def like(self):
-        """Empty array where the network computes."""
+        """Empty array with namespace, device and dtype of the computation."""
         numbers = self.X.data if sparse.issparse(self.X) else self.X
         return host_or_cuda(prototype(numbers), self.device)
 
@@ -275,7 +275,7 @@ class RowsInMemory:
         return TargetMoments.of(self.y, self.sample_weight)
 
     def positive(self):
-        """Rows of positive weight, None for all."""
+        """Host mask of the rows of positive weight; None if all are."""
         return positive_weights(self.sample_weight)
 
     def count_distinct(self):
@@ -297,7 +297,7 @@ class RowsInMemory:
 
 
 def training_data(estimator, X, y, sample_weight, *, stratify=None):
-    """`TrainingData` of checked rows, in memory or not, and their targets or labels."""
+    """`TrainingData` of validated rows in memory or on disk, and targets or labels."""
     if not isinstance(X, RowChunks):
         targets = estimator._targets_of(y)
         return RowsInMemory(X, targets, sample_weight, estimator.device, y, stratify)
@@ -315,7 +315,7 @@ def training_data(estimator, X, y, sample_weight, *, stratify=None):
 
 
 def positive_weights(sample_weight):
-    """Host booleans, rows of positive weight; None where all are."""
+    """Host mask of positive weights; None if all are positive."""
     if sample_weight is None:
         return None
     positive = to_host(sample_weight) > 0
@@ -323,26 +323,26 @@ def positive_weights(sample_weight):
 
 
 def curvature_in_weight_space(image_of, weights, *, n_iter=16):
-    """Largest eigenvalue of a sum over samples that are never all together.
+    """Largest eigenvalue of the weighted kernel for samples that come in chunks.
 
-    These are the iterates of `largest_eigenvalue` on S J J^T S from S u, with S the roots
-    of the sample weights, seen in B: J^T S of one is sent to J^T S of the next without an
-    array of all samples. Their squared lengths are its Rayleigh quotients.
+    The power iteration of `largest_eigenvalue` on S J J^T S from S u, with S^2 the sample
+    weights, is carried out on its images under J^T S, which have the shape of B. So no
+    array of all samples is needed. Squared norms of the images are Rayleigh quotients.
 
     Parameters
     ----------
     image_of : callable
-        Takes a direction D of B, gives the float :math:`\\lVert S J D \\rVert^2` and the
-        array :math:`J^T S^2 J D`.
+        Returns the float :math:`\\lVert S J D \\rVert^2` and the array :math:`J^T S^2 J D`
+        for a direction D of B.
     weights : array of shape (effective_width, n_components)
-        B, the first direction: u is J B, by homogeneity.
+        B, the first direction: u = J B, by homogeneity.
     n_iter : int, default=16
-        Iterations.
+        Number of iterations.
 
     Returns
     -------
     eigenvalue : float
-        From below.
+        Lower bound on the eigenvalue, which the iterations approach.
     """
     xp, curvature, direction = array_namespace(weights), 0.0, weights
     for _ in range(n_iter):

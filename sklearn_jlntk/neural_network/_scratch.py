@@ -1,4 +1,4 @@
-"""A file for arrays that memory has no room for."""
+"""Scratch file for arrays that do not fit in memory."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 
 
 class ScratchFile:
-    """Arrays in a file that is made by this object and removed by `close`.
+    """Arrays in a file that this object creates and `close` removes.
 
-    Written and read by calls, not mapped: a full disk is then an error, not a crash, and
-    what was read does not stay resident.
+    The file is written and read by calls instead of a memory map. A full disk then raises
+    an error instead of crashing the process, and pages that were read are not kept.
     """
 
     def __init__(self, path):
@@ -28,7 +28,7 @@ class ScratchFile:
             ) from error
 
     def keep(self, array):
-        """Write an array; gives a function that reads it."""
+        """Write an array, and return a function that reads it."""
         offset, shape, dtype = self._file.seek(0, os.SEEK_END), array.shape, array.dtype
         try:
             _write_all(self._file, memoryview(np.ascontiguousarray(array)).cast("B"))

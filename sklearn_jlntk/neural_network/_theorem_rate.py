@@ -1,4 +1,4 @@
-"""The learning rate that the convergence theorems ask for."""
+"""Learning rate of the convergence theorems."""
 
 from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import array_namespace
@@ -27,7 +27,7 @@ def rate_of_theorem(estimator, loss):
 
 
 def warn_of_rank(n_weights, n_samples):
-    """Warn where the theorems cannot apply."""
+    """Warn if the theorems do not apply, since weights are fewer than samples."""
     if n_weights < n_samples:
         warn_user(
             f"{n_weights} trained weights are fewer than the {n_samples} samples: H(t) has "

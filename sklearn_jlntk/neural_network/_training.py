@@ -1,7 +1,7 @@
-"""The training of a network: where it starts, its loss, its steps, and how it ended.
+"""Training of a network: start, loss, steps and outcome.
 
-One route for rows in memory, on disk and on a cluster: what differs between them is in the
-`TrainingData` and `TrainingSamples` that it is given.
+The same code trains on rows in memory, on disk and on a cluster, which differ in their
+`TrainingData` and `TrainingSamples`.
 """
 
 import math
@@ -29,23 +29,24 @@ from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_size
 from sklearn_jlntk.neural_network._base import convert_arrays
 from sklearn_jlntk.neural_network._callbacks import StepTasks
 from sklearn_jlntk.neural_network._early_stopping import EarlyStopping, split_rows
-from sklearn_jlntk.neural_network._outcome import judge_status
+from sklearn_jlntk.neural_network._outcome import report_outcome
 from sklearn_jlntk.neural_network._samples import Start
 from sklearn_jlntk.neural_network._theorem_rate import rate_of_theorem, warn_of_rank
 
-# Steps whose losses are read together where reading waits, and numbers that their
-# weights may take up: where these are many, a step is long and a read is nothing.
+# On a device: largest number of steps whose losses are read together, and largest total
+# size of their weights. Reading waits for the device; for large weights a step is so long
+# that the wait does not matter.
 _AHEAD, _NUMBERS_AHEAD = 16, 2**24
-# Neurons below which steps by events never pay.
+# Fewest neurons for which steps by events can be faster.
 _FEWEST_NEURONS = 1000
-# Rounding of a network's outputs that leaves something of targets of size 1.
+# Largest rounding of the outputs of a network at which it can learn targets of size 1.
 _MOST_ROUNDING = 0.1
-# Parameters that a warm start cannot change: the network was drawn and trained with them.
+# Parameters that a warm start cannot change, since they define the network.
 _KEPT = (*Architecture._fields, "initial_output", "fit_intercept")
 
 
 class Progress(NamedTuple):
-    """A fit that is not finished: steps taken in it, and the weights after the last."""
+    """State of an unfinished fit: number of its steps, and weights after the last one."""
 
     n_steps: int
     weights: object
@@ -57,13 +58,13 @@ def train(estimator, data, *, resume, warn):
     Parameters
     ----------
     estimator : NetworkEstimator
-        Its parameters say how.
+        Estimator with the parameters of the training.
     data : TrainingData
         Rows, targets and weights.
     resume : bool
-        Whether to go on from the fitted weights.
+        Whether to continue from the fitted weights.
     warn : bool
-        Whether running out of steps is worth a warning.
+        Whether to warn if the training runs out of steps.
     """
     with closing(data):
         start = (resumed if resume else drawn)(estimator, data)
@@ -71,14 +72,14 @@ def train(estimator, data, *, resume, warn):
 
 
 def _train_from(start, estimator, data, *, resume, warn):
-    """Train from a start, the network being settled."""
+    """Train from a given start."""
     samples = data.samples(start)
-    judge = None
+    stopping = None
     if estimator.early_stopping:
         training, held_out = split_rows(
             data, estimator.validation_fraction, random_state=estimator.random_state
         )
-        judge = EarlyStopping(
+        stopping = EarlyStopping(
             start.network,
             start.initial_weights,
             samples.chosen(held_out),
@@ -88,16 +89,16 @@ def _train_from(start, estimator, data, *, resume, warn):
         samples = samples.chosen(training)
     loss = PenalizedLoss(samples, start, float(estimator.alpha) / start.mean_weight)
     rate = _learning_rate(estimator, loss)
-    history = _History.of(estimator, start, judge, resume)
-    attributes = partial(_fitted_attributes, estimator, start, rate, judge, history)
-    tasks = StepTasks(estimator, data.for_callbacks, attributes, judge)
+    history = _History.of(estimator, start, stopping, resume)
+    attributes = partial(_fitted_attributes, estimator, start, rate, stopping, history)
+    tasks = StepTasks(estimator, data.for_callbacks, attributes, stopping)
     try:
         result = gradient_descent(
             loss,
             history.weights,
             learning_rate=rate * start.mean_weight,
             max_iter=estimator.max_iter,
-            tol=estimator.tol if judge is None else None,
+            tol=estimator.tol if stopping is None else None,
             n_iter_no_change=estimator.n_iter_no_change,
             losses=[value / history.loss_unit for value in history.begun],
             on_step_begin=tasks.begin_step,
@@ -109,7 +110,7 @@ def _train_from(start, estimator, data, *, resume, warn):
             vars(estimator).update(tasks.latest())
         raise
     if estimator.tol is not None or result.status is DescentStatus.DIVERGED:
-        judge_status(estimator, result, rate, loss, history, warn)
+        report_outcome(estimator, result, rate, loss, history, warn)
     _forget_scores(estimator)
     fitted = attributes(result.weights, result.losses, True)
     vars(estimator).update(fitted)
@@ -155,7 +156,7 @@ def drawn(estimator, data):
 
 
 def _check_rows_as_given(norm, like):
-    """Error where rows that are not scaled leave the range of a network in a dtype."""
+    """Raise ValueError if unscaled rows are too large or too small for a dtype."""
     limits = np.finfo(to_host(like).dtype)
     rounding = norm * float(limits.eps)
     if rounding > _MOST_ROUNDING or 0 < norm * norm < float(limits.smallest_normal):
@@ -169,8 +170,8 @@ def _check_rows_as_given(norm, like):
 
 
 def _target_scaling(estimator, moments, like):
-    """`TargetScaling` of these moments, or an error where a dtype cannot hold targets."""
-    # Targets of -1 and +1 are of the network's scale already.
+    """`TargetScaling` of the targets; ValueError if they overflow in the dtype."""
+    # Targets of -1 and +1 have the scale of the network already.
     scaling = moments.scaling(
         center=estimator.fit_intercept, rescale=not is_classifier(estimator)
     )
@@ -186,7 +187,7 @@ def _target_scaling(estimator, moments, like):
 
 
 def resumed(estimator, data):
-    """`Start` from the fitted weights, or an error where another network is asked for."""
+    """`Start` from the fitted weights; ValueError if parameters need another network."""
     model = estimator.fitted_network()
     _check_unchanged(estimator, data, model.network)
     moments = data.target_moments()
@@ -194,7 +195,7 @@ def resumed(estimator, data):
 
 
 def _check_unchanged(estimator, data, network):
-    """Error if a parameter or the data ask for another network than the fitted one."""
+    """Raise ValueError if parameters or data need another network than the fitted one."""
     fitted = {
         **estimator._fitted_with,
         "width": network.width,
@@ -228,7 +229,7 @@ class PenalizedLoss:
     start : Start
         Network and B(0).
     alpha : float
-        Penalty, over the mean of the sample weights.
+        Strength of the penalty, divided by the mean of the sample weights.
     """
 
     samples: object
@@ -246,13 +247,13 @@ class PenalizedLoss:
 
     @cached_property
     def curvature(self):
-        """Largest curvature at B(0); costs about as much as thirty steps."""
+        """Largest curvature at B(0), at the cost of about thirty steps."""
         start = self.start
         return self.alpha + self.samples.curvature(start.network, start.initial_weights)
 
 
 def _learning_rate(estimator, loss):
-    """Step size for the loss of the weights as given, not over their mean."""
+    """Step size for the loss with sample weights as given."""
     mean_weight = loss.start.mean_weight
     if estimator.learning_rate == "theory":
         return rate_of_theorem(estimator, loss)
@@ -262,7 +263,7 @@ def _learning_rate(estimator, loss):
 
 
 def _steps(estimator, loss, rate, resume):
-    """How the steps are taken: plainly, queued on a device, or by the event solver."""
+    """Policy of the steps: plain, queued on a device, or by events."""
     start = loss.start
     if is_queued(start.weights):
         n_ahead = max(1, _NUMBERS_AHEAD // math.prod(start.weights.shape))
@@ -280,9 +281,10 @@ def _steps(estimator, loss, rate, resume):
 
 
 def _may_skip_weights(estimator, resume):
-    """Whether the weights between steps are asked for by nobody.
+    """Whether nothing needs the weights between steps.
 
-    The rest of an interrupted fit takes the same steps as its beginning, to the last bit.
+    An interrupted fit is continued by plain steps, so that it is bitwise equal to an
+    uninterrupted one.
     """
     unfinished = resume and getattr(estimator, "_unfinished", None) is not None
     watched = estimator.early_stopping or getattr(estimator, "_skl_callbacks", None)
@@ -290,7 +292,7 @@ def _may_skip_weights(estimator, resume):
 
 
 class _History(NamedTuple):
-    """Losses of earlier fits, of the one to be finished, and the weights to start from."""
+    """Losses of earlier fits and of an unfinished one, and the weights to start from."""
 
     earlier: list
     begun: list
@@ -298,11 +300,11 @@ class _History(NamedTuple):
     loss_unit: float
 
     @classmethod
-    def of(cls, estimator, start, judge, resume):
+    def of(cls, estimator, start, stopping, resume):
         """History of an estimator.
 
-        A fit that was interrupted is to be finished: its steps count, and early stopping
-        is told of the scores that it had found.
+        The steps of an interrupted fit count for the present one, and early stopping gets
+        its scores.
         """
         unit = start.target_scaling.loss_scale * start.mean_weight
         if not resume:
@@ -311,14 +313,14 @@ class _History(NamedTuple):
         unfinished = getattr(estimator, "_unfinished", None)
         if unfinished is None:
             return cls(curve[:-1], curve[-1:], start.weights, unit)
-        if judge is not None:
-            judge.recall(estimator.validation_scores_, start.weights)
+        if stopping is not None:
+            stopping.recall(estimator.validation_scores_, start.weights)
         n_earlier = len(curve) - 1 - unfinished.n_steps
         weights = host_or_cuda(unfinished.weights, estimator.device)
         return cls(curve[:n_earlier], curve[n_earlier:], weights, unit)
 
     def curve(self, losses):
-        """All losses, in the units of y, with those of this descent at their end."""
+        """Losses of all fits in the units of y, this descent last."""
         known = self.begun[:-1]
         return [
             *self.earlier,
@@ -328,13 +330,13 @@ class _History(NamedTuple):
 
 
 def _fitted_attributes(
-    estimator, start, learning_rate, judge, history, weights, losses, is_finished
+    estimator, start, learning_rate, stopping, history, weights, losses, is_finished
 ):
-    """Fitted attributes as of a step."""
+    """Fitted attributes after a step."""
     curve = history.curve(losses)
     mean = start.target_scaling.mean
     attributes = {
-        "weights_": weights if judge is None else judge.best_weights,
+        "weights_": weights if stopping is None else stopping.best_weights,
         "initial_weights_": start.initial_weights,
         "input_projection_": start.network.input_projection,
         "hidden_expansion_": start.network.hidden_expansion,
@@ -350,16 +352,16 @@ def _fitted_attributes(
         "_fitted_with": {name: getattr(estimator, name) for name in _KEPT},
         "_unfinished": None if is_finished else Progress(len(losses) - 1, weights),
     }
-    if judge is not None:
-        attributes["validation_scores_"] = list(judge.scores)
-        attributes["best_validation_score_"] = judge.best_score
+    if stopping is not None:
+        attributes["validation_scores_"] = list(stopping.scores)
+        attributes["best_validation_score_"] = stopping.best_score
     if estimator.device is None:
         return attributes
-    # NumPy arrays, where the caller's rows are.
+    # With `device` set, rows and attributes are NumPy arrays.
     return {name: convert_arrays(value, to_host) for name, value in attributes.items()}
 
 
 def _forget_scores(estimator):
-    """Remove scores that an earlier fit with early stopping has left."""
+    """Remove the scores of an earlier fit with early stopping."""
     for name in ("validation_scores_", "best_validation_score_"):
         vars(estimator).pop(name, None)
