@@ -14,7 +14,7 @@ from sklearn_jlntk import (
     theory,
 )
 from sklearn_jlntk.diagnostics import NTKMonitor, NTKReport
-from sklearn_jlntk.diagnostics._report import dependent_rows
+from sklearn_jlntk.diagnostics._dependent_rows import dependent_rows
 
 FACTORIZATIONS = ["dense", "bc", "abc"]
 PARAMETERS = {

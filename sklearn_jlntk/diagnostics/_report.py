@@ -4,11 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
+from sklearn_jlntk.diagnostics._dependent_rows import dependent_rows
 from sklearn_jlntk.diagnostics._drift import KernelDrift
 from sklearn_jlntk.diagnostics._report_text import (
     html_of,
@@ -19,7 +18,7 @@ from sklearn_jlntk.diagnostics._report_text import (
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity
 
-__all__ = ["NTKReport", "dependent_rows"]
+__all__ = ["NTKReport"]
 
 # Number of groups of dependent rows that a report lists.
 _NAMED_GROUPS = 5
@@ -329,25 +328,6 @@ class NTKReport:
             dependent_rows=dependent_rows(to_host(features)),
             **sizes,
         )
-
-
-def dependent_rows(features):
-    """Groups of zero, equal or parallel samples of NumPy features (l, n), sorted."""
-    norms = np.linalg.norm(features, axis=0)
-    zeros = tuple(map(int, np.flatnonzero(norms == 0)))
-    units = features / np.where(norms == 0, 1, norms)
-    i, j = np.nonzero(np.triu(units.T @ units > 1 - 1e-3, 1))
-    # For close rows, the distance is exact up to rounding and the product is not.
-    tolerance = 8 * np.sqrt(len(features)) * np.finfo(features.dtype).eps
-    equal = np.linalg.norm(units[:, i] - units[:, j], axis=0) <= tolerance
-    edges = coo_array(
-        (np.ones(np.count_nonzero(equal)), (i[equal], j[equal])), (len(norms),) * 2
-    )
-    _, labels = connected_components(edges, directed=False)
-    order = np.argsort(labels, kind="stable")
-    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-    found = [tuple(map(int, group)) for group in groups if len(group) > 1]
-    return (*([zeros] if zeros else []), *sorted(found))
 
 
 def _kernel_share(H, residuals, learning_rate, alpha, n_steps):
