@@ -10,7 +10,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
@@ -22,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_jlntk._backend.array_api import array_namespace, device, is_array
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
+    Estimator,
     Interval,
     StrOptions,
     cast_results,
@@ -38,7 +38,7 @@ from sklearn_jlntk.operators._rows import shows_non_finite
 __all__ = ["FJLT"]
 
 
-class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     r"""Fast Johnson-Lindenstrauss transform.
 
     Rows of many features become rows of few components that keep norms, distances and

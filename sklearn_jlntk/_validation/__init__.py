@@ -18,6 +18,7 @@ from sklearn_jlntk._validation._checks import (
     validate_rows_and_targets,
     validate_weights,
 )
+from sklearn_jlntk._validation._estimator import Estimator
 from sklearn_jlntk._validation._labels import (
     check_labels,
     check_same_classes,
@@ -36,6 +37,7 @@ from sklearn_jlntk._validation._scaling import (
 
 __all__ = [
     "NORMALIZATIONS",
+    "Estimator",
     "Interval",
     "RowNorm",
     "RowScaling",

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import (
@@ -22,6 +21,7 @@ from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
+    Estimator,
     Interval,
     StrOptions,
     TargetMoments,
@@ -52,7 +52,7 @@ _ROWS = 4096
 _LOST = 1e-4
 
 
-class KernelEstimator(BaseEstimator):
+class KernelEstimator(Estimator):
     """Base class of the kernel estimators: parameters, kernel between rows, predictions."""
 
     _parameter_constraints: dict = {

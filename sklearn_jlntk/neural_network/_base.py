@@ -2,7 +2,6 @@
 
 from numbers import Integral, Real
 
-from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -14,6 +13,7 @@ from sklearn_jlntk._backend.array_api import (
 )
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
+    Estimator,
     Interval,
     StrOptions,
     cast_rows,
@@ -29,7 +29,7 @@ from sklearn_jlntk.operators import SKETCHES
 from sklearn_jlntk.out_of_core import RowChunks
 
 
-class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
+class NetworkEstimator(CallbackSupportMixin, Estimator):
     """Base class of the estimators that train a factorised network."""
 
     _parameter_constraints: dict = {
