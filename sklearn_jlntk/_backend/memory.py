@@ -1,8 +1,23 @@
-"""Repeat work in smaller pieces where memory runs out."""
+"""Memory: its alignment on the host, and work in smaller pieces where it runs out."""
+
+import math
+
+import numpy as np
 
 from sklearn_jlntk._backend.array_api import device, out_of_memory_errors
 
-__all__ = ["smaller_when_full"]
+__all__ = ["aligned_zeros", "smaller_when_full"]
+
+# Bytes of a line of the cache, and of the longest vector of any processor.
+_LINE = 64
+
+
+def aligned_zeros(shape, dtype):
+    """NumPy zeros that begin a line of the cache, so that no vector lies in two of them."""
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(n_bytes + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
 
 
 def smaller_when_full(compute, size, *, fewest, like):

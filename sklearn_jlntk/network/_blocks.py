@@ -10,13 +10,14 @@ from functools import wraps
 import numpy as np
 
 from sklearn_jlntk._backend.array_api import is_queued, numbers_at_once
-from sklearn_jlntk._backend.memory import smaller_when_full
+from sklearn_jlntk._backend.memory import aligned_zeros, smaller_when_full
 from sklearn_jlntk._backend.slices import batches
 
 __all__ = [
     "as_c_array",
     "block_size",
     "in_chunks",
+    "in_panels",
     "in_smaller_blocks",
     "neuron_slices",
     "sample_slices",
@@ -95,3 +96,14 @@ def in_chunks(rows, n_chunks):  # (r, n) -> (r, n_chunks, length)
     padded = np.zeros((len(rows), n_chunks * length), rows.dtype)
     padded[:, :n_columns] = rows
     return padded.reshape(len(rows), n_chunks, length)
+
+
+def in_panels(rows, length):  # (r, n) -> (n_panels, r, length)
+    """Columns of a NumPy matrix in panels of a length, the last padded with zeros."""
+    (n_rows, n_columns), whole = rows.shape, rows.shape[1] // length
+    panels = aligned_zeros((-(-n_columns // length), n_rows, length), rows.dtype)
+    first = rows[:, : whole * length].reshape(n_rows, whole, length)
+    panels[:whole] = first.swapaxes(0, 1)
+    if whole < len(panels):
+        panels[whole, :, : n_columns - whole * length] = rows[:, whole * length :]
+    return panels

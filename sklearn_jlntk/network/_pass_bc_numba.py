@@ -1,8 +1,9 @@
 """Passes of a network of independent neurons, BC or dense, compiled with numba.
 
-A tile of pre-activations comes out of one matrix product, enters the next one, and stays
-in cache in between. The gates of the first product are kept as bits for the second, so
-that a gradient costs two products of the size of the network and little else.
+A few neurons at a panel of samples are multiplied in registers, where their gates and
+outputs are formed as well; pre-activations are never stored. The gates are kept as bits,
+so that a gradient needs no second product: sums of features over open gates are looked up
+in tables. With several outputs, gates are opened and multiplied instead.
 """
 
 from contextlib import contextmanager
@@ -11,23 +12,33 @@ import numpy as np
 
 from sklearn_jlntk._backend.jit import (
     add_common_gates,
+    gate_tables,
     gate_tiles,
     has_gate_tiles,
     vector_length,
 )
+from sklearn_jlntk._backend.memory import aligned_zeros
 from sklearn_jlntk._backend.slices import batches, even_slices
-from sklearn_jlntk._backend.threads import map_blocks, n_threads_for, thread_team
-from sklearn_jlntk.network._blocks import as_c_array, in_chunks
+from sklearn_jlntk._backend.threads import n_threads_for, thread_team
+from sklearn_jlntk.network._blocks import as_c_array, in_panels
 from sklearn_jlntk.network._pass_base import NetworkPass
 
 __all__ = ["BcNumbaPass"]
 
-# Neurons and samples of a tile, which fits a megabyte together with its factors.
-_NEURONS, _SAMPLES = 256, 512
+# Neurons of a block: so few at the most that their gradient rows stay in cache while
+# samples pass, at least as many as repay the tables, and else a share of the network.
+_MOST_NEURONS, _FEWEST_NEURONS, _SHARES = 1200, 60, 16
+# Bytes of the weights that stay in cache while all samples pass them.
+_STRIP_BYTES = 2**17
+# Outputs for which tables, a set for each of them, take less time than a product.
+_MOST_OUTPUTS_BY_TABLES = 2
+# Panels of samples whose gates are opened at a time for a product.
+_OPENED = 16
 # Pieces of work for each thread, so that threads that are slowed down leave some to others.
 _PIECES = 4
-# Bytes of gates held at a time; samples beyond them form another slice.
-_MOST_BYTES_OF_GATES = 2**25
+# Fewest samples of a slice, and bytes of gates held at a time; samples beyond them form
+# another slice.
+_SAMPLES, _MOST_BYTES_OF_GATES = 512, 2**25
 
 
 class BcNumbaPass(NetworkPass):
@@ -42,8 +53,8 @@ class BcNumbaPass(NetworkPass):
     def outputs(self, network, weights, features):  # (n_outputs, n)
         """Network outputs u."""
         weights = as_c_array(weights, features.dtype)
-        with _chunks(network, features) as chunks:
-            outputs = [tiles.read(weights) for _, tiles in chunks]
+        with _slices(network, features) as slices:
+            outputs = [tiles.read(weights) for _, tiles in slices]
         return np.concatenate(outputs, axis=1)
 
     def jvp(self, network, weights, features, direction):  # (n_outputs, n)
@@ -51,16 +62,16 @@ class BcNumbaPass(NetworkPass):
         direction, weights = (
             as_c_array(array, features.dtype) for array in (direction, weights)
         )
-        with _chunks(network, features) as chunks:
-            rates = [tiles.read(weights, direction) for _, tiles in chunks]
+        with _slices(network, features) as slices:
+            rates = [tiles.read(weights, direction) for _, tiles in slices]
         return np.concatenate(rates, axis=1)
 
     def pullback(self, network, weights, features, cotangent):  # (m, n_components)
         """Adjoint J^T s, where s (n_outputs, p) depends on the outputs of p samples."""
         gradient = np.zeros(weights.shape, features.dtype)
         c_weights = as_c_array(weights, features.dtype)
-        with _chunks(network, features) as chunks:
-            for columns, tiles in chunks:
+        with _slices(network, features) as slices:
+            for columns, tiles in slices:
                 s = cotangent(tiles.read(c_weights), columns)
                 tiles.add_pullback(s, gradient)
         return gradient.astype(weights.dtype, copy=False)
@@ -69,8 +80,8 @@ class BcNumbaPass(NetworkPass):
         """Share of the neurons that are active at both of two samples, counted as bits."""
         is_symmetric = features is other_features
         counts = np.zeros((features.shape[1], other_features.shape[1]), np.uint64)
-        n_samples = max(counts.shape)
-        length = max(1, 8 * _MOST_BYTES_OF_GATES // (n_samples * _NEURONS)) * _NEURONS
+        # So many neurons that the integers of their gates are whole numbers of words.
+        length = max(1, _MOST_BYTES_OF_GATES // (8 * max(counts.shape))) * 64
         for rows in batches(network.width, length):
             gates = _packed_gates(weights[rows], features)
             others = (
@@ -83,52 +94,46 @@ class BcNumbaPass(NetworkPass):
 
 
 def _packed_gates(weights, Y):  # (p, words)
-    """Gates of neurons at samples Y (l, p), one bit each."""
-    jit, n_samples = gate_tiles(), Y.shape[1]
-    blocks = list(enumerate(batches(len(weights), _NEURONS)))
-    n_bytes = jit.bytes_of_gates(_NEURONS, Y.dtype)
-    gates = np.empty((len(blocks), n_samples, n_bytes), np.uint8)
-    readout, unread = np.zeros(_SAMPLES, Y.dtype), np.zeros(_NEURONS, Y.dtype)
+    """Gates of neurons at samples Y (l, p), one bit each.
 
-    def pack(block):
-        i, rows = block
-        # The neurons that pad the last block are never active.
-        tile = np.zeros((_SAMPLES, _NEURONS), Y.dtype)
-        for columns in batches(n_samples, _SAMPLES):
-            part = tile[: columns.stop - columns.start]
-            np.matmul(
-                Y[:, columns].T, weights[rows].T, out=part[:, : rows.stop - rows.start]
-            )
-            jit.close_gates(part, readout, gates[i, columns], unread)
-
-    map_blocks(pack, blocks, Y, len(weights))
-    return np.swapaxes(gates, 0, 1).reshape(n_samples, -1).view(np.uint64)
+    Samples take the part of neurons and neurons that of samples, so that the bits of an
+    integer belong to neurons. Nothing is read out.
+    """
+    samples = as_c_array(Y.T, Y.dtype)
+    unread = np.zeros((len(samples), 0), Y.dtype)
+    n_threads = n_threads_for(len(weights) * len(samples))
+    with thread_team(n_threads) as map_items:
+        tiles = _Tiles(unread, weights.T.astype(Y.dtype), map_items, n_threads)
+        tiles.read(samples)
+    return tiles.words()
 
 
 @contextmanager
-def _chunks(network, features):
+def _slices(network, features):
     """Iterator of slices of samples whose gates are held together, and their `_Tiles`."""
-
-    def tiles_of(columns):
-        return _Tiles(network, features[:, columns], map_items, n_threads)
-
+    readout = network.signs_like(features) * network.width**-0.5
+    word = gate_tiles().WORD
     length = max(_SAMPLES, 8 * _MOST_BYTES_OF_GATES // network.width)
     n_threads = n_threads_for(network.width * features.shape[1])
     with thread_team(n_threads) as map_items:
-        slices = batches(features.shape[1], length)
+
+        def tiles_of(columns):
+            return _Tiles(readout, features[:, columns], map_items, n_threads)
+
+        slices = batches(features.shape[1], -(-length // word) * word)
         yield ((columns, tiles_of(columns)) for columns in slices)
 
 
 class _Tiles:
-    """Tiles of all neurons at samples Y, read from the inputs to the outputs and back.
+    """All neurons at samples Y, read from the inputs to the outputs and back.
 
-    The threads share out the blocks of neurons. Samples are held in chunks of equal
-    length, a whole number of vectors; the padding of the last one enters no result.
+    The threads share out the blocks of neurons. Samples are padded to whole panels and
+    integers of gates; the padding enters no result.
 
     Parameters
     ----------
-    network : FactorizedNetwork
-        Network of independent neurons.
+    readout : ndarray of shape (n_neurons, n_outputs)
+        Signs, scaled.
     Y : ndarray of shape (n_components, p)
         Features.
     map_items : callable
@@ -137,78 +142,131 @@ class _Tiles:
         Its number of threads.
     """
 
-    def __init__(self, network, Y, map_items, n_threads):
-        signs = np.ascontiguousarray(network.signs_like(Y))
-        self._signs = signs * network.width**-0.5
-        self._n_samples = Y.shape[1]
-        n_chunks = -(-Y.shape[1] // _SAMPLES)
-        self._samples = np.ascontiguousarray(in_chunks(Y, n_chunks).swapaxes(0, 1))
-        length = self._samples.shape[2]
-        n_blocks = -(-network.width // _NEURONS)
-        n_bytes = gate_tiles().bytes_of_gates(length, Y.dtype)
-        self._gates = np.empty((n_blocks, n_chunks, _NEURONS, n_bytes), np.uint8)
-        self._pieces = even_slices(n_blocks, _PIECES * n_threads)
-        self._map_items, self._spare_tiles = map_items, []
+    def __init__(self, readout, Y, map_items, n_threads):
+        self._jit, self._Y = gate_tiles(), Y
+        n_neurons, n_outputs = readout.shape
+        group = self._jit.N_NEURONS
+        self._readout = np.zeros((n_neurons + group, n_outputs), Y.dtype)
+        self._readout[:n_neurons] = readout
+        self._panels = in_panels(Y, self._jit.panel_length(Y.dtype))
+        length = _block_length(n_neurons, group)
+        shape = (-(-n_neurons // length), -(-Y.shape[1] // self._jit.WORD), length)
+        self._gates = np.zeros((*shape, self._jit.WORD // 8), np.uint8)
+        self._pieces = even_slices(len(self._gates), _PIECES * n_threads)
+        self._map_items, self._spare = map_items, {}
 
     def read(self, weights, direction=None):  # (n_outputs, p)
         """Outputs, or their rate of change along a direction; the gates are kept."""
-        n_chunks, _, length = self._samples.shape
-        shape = (len(self._gates), n_chunks, self._signs.shape[1], length)
-        u, is_direction = np.zeros(shape, self._samples.dtype), direction is not None
+        n_panels, n_components, length = self._panels.shape
+        n_outputs, group = self._readout.shape[1], self._jit.N_NEURONS
+        shape = (len(self._gates), n_panels, n_outputs, length)
+        u = aligned_zeros(shape, self._panels.dtype)
+        row_bytes = n_components * u.itemsize
+        strip = max(1, _STRIP_BYTES // (row_bytes * group)) * group
 
         def work(blocks):
-            with self._tile() as tile:
-                gate_tiles().read_blocks(
-                    blocks.start,
-                    blocks.stop,
-                    weights,
-                    weights if direction is None else direction,
-                    is_direction,
-                    self._samples,
-                    self._signs,
-                    tile,
-                    self._gates,
-                    u,
-                    vector_length(tile.dtype),
-                )
+            with self._memory("rows", (group, n_components)) as padded:
+                samples = self._panels, self._readout, strip, padded, self._gates
+                limits = blocks.start, blocks.stop
+                self._jit.close_blocks(*limits, weights, *samples, u)
+                if direction is not None:
+                    u[blocks] = 0
+                    self._jit.read_blocks(*limits, direction, *samples, u)
 
         self._map_items(work, self._pieces)
         # Summed in float64 and in order, so that the threads make no difference.
         total = np.sum(u, axis=0, dtype=np.float64).astype(u.dtype).swapaxes(0, 1)
-        return total.reshape(len(total), -1)[:, : self._n_samples]
+        return total.reshape(n_outputs, n_panels * length)[:, : self._Y.shape[1]]
 
     def add_pullback(self, s, gradient):
         """Add J^T s, for s of shape (n_outputs, p), at the gates of the last `read`."""
-        cotangents = in_chunks(np.asarray(s, gradient.dtype), len(self._samples))
-        cotangents = np.ascontiguousarray(cotangents.swapaxes(0, 1))
+        s = np.asarray(s, gradient.dtype)
+        add = (
+            self._add_by_tables
+            if len(s) <= _MOST_OUTPUTS_BY_TABLES
+            else self._add_by_products
+        )
+        add(s, gradient)
+
+    def words(self):  # (n_neurons, n_words)
+        """Gates of each neuron, in words of 64 samples."""
+        n_blocks, n_words, length, n_bytes = self._gates.shape
+        n_neurons = len(self._readout) - self._jit.N_NEURONS
+        shape = (n_blocks, length, n_words + n_words % 2, n_bytes)
+        gates = np.zeros(shape, np.uint8)
+        gates[:, :, :n_words] = self._gates.swapaxes(1, 2)
+        return gates.reshape(n_blocks * length, -1).view(np.uint64)[:n_neurons]
+
+    def _add_by_tables(self, s, gradient):
+        (n_components, p), jit = self._Y.shape, gate_tables()
+        n_lanes = vector_length(gradient.dtype)
+        shape = (
+            len(s),
+            self._gates.shape[1] * jit.WORD,
+            -(-n_components // n_lanes) * n_lanes,
+        )
+        rows = aligned_zeros(shape, gradient.dtype)
+        np.multiply(self._Y.T, s[:, :, None], out=rows[:, :p, :n_components])
+        memory_shape = jit.memory_shape(self._gates.shape[2], n_lanes)
 
         def work(blocks):
-            part = np.empty((_NEURONS, gradient.shape[1]), gradient.dtype)
-            with self._tile() as tile:
-                gate_tiles().pull_blocks(
+            with self._memory("tables", memory_shape) as memory:
+                jit.pull_blocks(
+                    blocks.start,
+                    blocks.stop,
+                    rows,
+                    self._readout,
+                    self._gates,
+                    memory,
+                    gradient,
+                    n_lanes,
+                )
+
+        self._map_items(work, self._pieces)
+
+    def _add_by_products(self, s, gradient):
+        jit, (n_panels, _, length) = self._jit, self._panels.shape
+        cotangents = in_panels(s, length)
+        samples = np.zeros((n_panels * length, len(self._Y)), s.dtype)
+        samples[: self._Y.shape[1]] = self._Y.T
+        columns = in_panels(samples, length)
+
+        def work(blocks):
+            n_opened, n_summed = _OPENED * length, len(columns) * length
+            memory_shape = (jit.N_NEURONS, n_opened + n_summed)
+            with self._memory("opened", memory_shape) as memory:
+                jit.pull_blocks(
                     blocks.start,
                     blocks.stop,
                     cotangents,
-                    self._samples,
-                    self._signs,
-                    tile,
+                    columns,
+                    self._readout,
+                    _OPENED,
+                    memory,
                     self._gates,
-                    part,
                     gradient,
-                    vector_length(tile.dtype),
                 )
 
         self._map_items(work, self._pieces)
 
     @contextmanager
-    def _tile(self):
-        """Memory for a tile, taken over from a finished piece of work where possible.
+    def _memory(self, name, shape):
+        """Memory of a shape, taken over from a finished piece of work where possible.
 
         New memory for each piece would cost a sixth of a step in page faults.
         """
+        spare = self._spare.setdefault(name, [])
         try:
-            tile = self._spare_tiles.pop()
+            memory = spare.pop()
         except IndexError:
-            tile = np.zeros((_NEURONS, self._samples.shape[2]), self._samples.dtype)
-        yield tile
-        self._spare_tiles.append(tile)
+            memory = aligned_zeros(shape, self._panels.dtype)
+        yield memory
+        spare.append(memory)
+
+
+def _block_length(n_neurons, group):
+    """Neurons of a block, a multiple of a group; the number of threads does not count."""
+    n_blocks = _SHARES
+    while -(-n_neurons // n_blocks) > _MOST_NEURONS:
+        n_blocks *= 2
+    return -(-max(_FEWEST_NEURONS, -(-n_neurons // n_blocks)) // group) * group

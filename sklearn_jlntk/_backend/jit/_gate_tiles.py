@@ -1,182 +1,189 @@
-"""Outputs and gradients of independent neurons, tile by tile.
+"""Outputs and gradients of independent neurons, a few neurons at a panel of samples.
 
-A tile is a block of neurons at a chunk of samples, small enough to stay in cache between
-the matrix product that makes it and the one that uses it. Its rows are padded to whole
-vectors; the padding is computed with and never used.
+Neurons are in blocks, and the blocks in strips that stay in cache while all panels pass.
+The last neurons of a block are padded with rows of zeros; the padding is computed with and
+never used.
 
-Products and gates of many tiles are one compiled call without the GIL, so that threads
+Products and gates of many blocks are one compiled call without the GIL, so that threads
 never wait for each other.
 """
 
-import numpy as np
-
 from sklearn_jlntk._backend.jit._compiled import compiled, inlined
-from sklearn_jlntk._backend.jit._gate_vectors import close_group, open_group, read_group
-from sklearn_jlntk._backend.jit._vectors import vector_length
+from sklearn_jlntk._backend.jit._panel_vectors import (
+    N_NEURONS,
+    add_product,
+    close_panel,
+    open_panel,
+    panel_length,
+    read_panel,
+)
 
-_GROUP = 8
-_CLOSE, _READ, _OPEN = range(3)
+__all__ = [
+    "N_NEURONS",
+    "WORD",
+    "close_blocks",
+    "panel_length",
+    "pull_blocks",
+    "read_blocks",
+]
+
+# Samples whose gates are one integer, and bytes of it.
+WORD = 32
+_BYTES = WORD // 8
 
 
 @inlined
-def _on_group(action, rows, readout, gates, x, n_outputs, n):
-    """An action on n neurons at one vector of samples."""
-    if action == _CLOSE:
-        close_group(rows, readout, gates, x, n_outputs, n)
-    elif action == _READ:
-        read_group(rows, readout, gates, x, n_outputs, n)
-    else:
-        open_group(rows, readout, gates, x, n_outputs, n)
-
-
-@inlined
-def _on_rows(
-    action, rows, readout, gates, x, n_outputs, n, n_vectors, n_lanes, n_bytes
-):
-    """An action on n neurons at all samples, vector by vector."""
-    tile, start, pitch = rows
-    bits, gate, gate_pitch = gates
-    vectors, x_pitch = x
-    for j in range(n_vectors):
-        at = (tile, start + j * n_lanes, pitch)
-        gates_at = (bits, gate + j * n_bytes, gate_pitch)
-        to = (vectors, j * n_lanes, x_pitch)
-        _on_group(action, at, readout, gates_at, to, n_outputs, n)
+def _gates_at(block, panel, row, gates, length):
+    """Gates, the place of a neuron's at a panel, and the distance to the next neuron's."""
+    _, n_words, block_length, _ = gates.shape
+    sample = panel * length
+    word, byte = sample // WORD, sample % WORD // 8
+    at = ((block * n_words + word) * block_length + row) * _BYTES + byte
+    return gates.reshape(-1), at, _BYTES
 
 
 @compiled
-def _on_tile(action, tile, readout, gates, x, n_lanes):
-    """An action on all neurons of a tile; x has shape (n_outputs, length)."""
-    n_rows, pitch = tile.shape
-    n_outputs, x_pitch = x.shape
-    n_vectors, gate_pitch = pitch // n_lanes, gates.shape[1]
-    n_bytes = gate_pitch // n_vectors
-    numbers, bits, signs = tile.reshape(-1), gates.reshape(-1), readout.reshape(-1)
-    to = (x.reshape(-1), x_pitch)
-    whole = n_rows - n_rows % _GROUP
-    for row in range(0, whole, _GROUP):
-        rows = (numbers, row * pitch, pitch)
-        v, gate = (
-            (signs, row * n_outputs, n_outputs),
-            (bits, row * gate_pitch, gate_pitch),
-        )
-        if n_outputs == 1:
-            _on_rows(action, rows, v, gate, to, 1, 8, n_vectors, n_lanes, n_bytes)
-        else:
-            _on_rows(
-                action, rows, v, gate, to, n_outputs, 8, n_vectors, n_lanes, n_bytes
-            )
-    for row in range(whole, n_rows):
-        rows = (numbers, row * pitch, pitch)
-        v, gate = (
-            (signs, row * n_outputs, n_outputs),
-            (bits, row * gate_pitch, gate_pitch),
-        )
-        _on_rows(action, rows, v, gate, to, n_outputs, 1, n_vectors, n_lanes, n_bytes)
+def _close_strip(block, row, weights, panels, readout, gates, u):
+    """Close the gates of whole groups of neurons, from a row of a block on."""
+    n_panels, n_components, length = panels.shape
+    n_outputs, first = readout.shape[1], block * gates.shape[2] + row
+    for panel in range(n_panels):
+        samples = (panels.reshape(-1), panel * n_components * length, n_components)
+        x = (u.reshape(-1), (block * n_panels + panel) * n_outputs * length)
+        for r in range(0, weights.shape[0], N_NEURONS):
+            rows = (weights.reshape(-1), r * n_components, n_components)
+            v = (readout.reshape(-1), first + r)
+            at = _gates_at(block, panel, row + r, gates, length)
+            close_panel(rows, samples, v, at, x, n_outputs, N_NEURONS)
 
 
 @compiled
-def read_blocks(
-    first,
-    stop,
-    weights,
-    direction,
-    has_direction,
-    chunks,
-    readout,
-    tile,
-    gates,
-    u,
-    n_lanes,
-):
-    """Outputs of some blocks of neurons, or their rates of change; the gates are kept.
-
-    Parameters
-    ----------
-    first, stop : int
-        First block of neurons, and end of the blocks; a block is as long as a tile.
-    weights : ndarray of shape (n_neurons, n_components)
-        Give the gates, and the outputs unless `has_direction`.
-    direction : ndarray of shape (n_neurons, n_components)
-        Rate of change of the weights.
-    has_direction : bool
-        Whether the rates of change of the outputs are computed.
-    chunks : ndarray of shape (n_chunks, n_components, length)
-        Features.
-    readout : ndarray of shape (n_neurons, n_outputs)
-        Signs, scaled.
-    tile : ndarray of shape (block_length, length)
-        Memory for a tile.
-    gates : uint8 ndarray of shape (n_blocks, n_chunks, block_length, n_bytes)
-        Written to.
-    u : ndarray of shape (n_blocks, n_chunks, n_outputs, length)
-        Added to.
-    n_lanes : int
-        Numbers in a vector.
-    """
-    for block in range(first, stop):
-        start = block * tile.shape[0]
-        end = min(start + tile.shape[0], weights.shape[0])
-        rows, signs = tile[: end - start], readout[start:end]
-        for j in range(chunks.shape[0]):
-            bits, total = gates[block, j], u[block, j]
-            np.dot(weights[start:end], chunks[j], rows)
-            _on_tile(_CLOSE, rows, signs, bits, total, n_lanes)
-            if has_direction:
-                np.dot(direction[start:end], chunks[j], rows)
-                total[:] = 0
-                _on_tile(_READ, rows, signs, bits, total, n_lanes)
+def _read_strip(block, row, direction, panels, readout, gates, u):
+    """Read the outputs of whole groups of neurons through their gates."""
+    n_panels, n_components, length = panels.shape
+    n_outputs, first = readout.shape[1], block * gates.shape[2] + row
+    for panel in range(n_panels):
+        samples = (panels.reshape(-1), panel * n_components * length, n_components)
+        x = (u.reshape(-1), (block * n_panels + panel) * n_outputs * length)
+        for r in range(0, direction.shape[0], N_NEURONS):
+            rows = (direction.reshape(-1), r * n_components, n_components)
+            v = (readout.reshape(-1), first + r)
+            at = _gates_at(block, panel, row + r, gates, length)
+            read_panel(rows, samples, v, at, x, n_outputs, N_NEURONS)
 
 
 @compiled
-def pull_blocks(
-    first, stop, cotangents, chunks, readout, tile, gates, part, gradient, n_lanes
-):
-    """Gradient rows of some blocks of neurons, from the gates that were kept.
+def close_blocks(first, stop, weights, panels, readout, strip, padded, gates, u):
+    """Gates and outputs of some blocks of neurons.
 
     Parameters
     ----------
     first, stop : int
         First block of neurons, and end of the blocks.
-    cotangents : ndarray of shape (n_chunks, n_outputs, length)
-        Rates of change of the loss with the outputs; zero at the padding.
-    chunks, readout, tile, gates, n_lanes
-        As for `read_blocks`.
-    part : ndarray of shape (block_length, n_components)
-        Memory for the product of a tile.
-    gradient : ndarray of shape (n_neurons, n_components)
+    weights : ndarray of shape (n_neurons, n_components)
+        Weights.
+    panels : ndarray of shape (n_panels, n_components, panel length)
+        Features.
+    readout : ndarray of shape (n_neurons + N_NEURONS, n_outputs)
+        Signs, scaled, and zeros at its end.
+    strip : int
+        Neurons of a strip, a multiple of `N_NEURONS`.
+    padded : ndarray of shape (N_NEURONS, n_components)
+        Memory for the last neurons of a block, zero.
+    gates : uint8 ndarray of shape (n_blocks, n_words, block_length, WORD // 8)
+        Written to. The length of a block is a multiple of `N_NEURONS`.
+    u : ndarray of shape (n_blocks, n_panels, n_outputs, panel length)
         Added to.
     """
+    block_length = gates.shape[2]
     for block in range(first, stop):
-        start = block * tile.shape[0]
-        end = min(start + tile.shape[0], gradient.shape[0])
-        rows, added = tile[: end - start], part[: end - start]
-        for j in range(chunks.shape[0]):
-            bits, s = gates[block, j], cotangents[j]
-            _on_tile(_OPEN, rows, readout[start:end], bits, s, n_lanes)
-            np.dot(rows, chunks[j].T, added)
-            gradient[start:end] += added
+        start = block * block_length
+        end = min(start + block_length, weights.shape[0])
+        whole = end - (end - start) % N_NEURONS
+        for row in range(start, whole, strip):
+            rows = weights[row : min(row + strip, whole)]
+            _close_strip(block, row - start, rows, panels, readout, gates, u)
+        if whole < end:
+            padded[: end - whole] = weights[whole:end]
+            _close_strip(block, whole - start, padded, panels, readout, gates, u)
 
 
-def bytes_of_gates(n_samples, dtype):
-    """Bytes of the gates of a neuron at samples that are a whole number of vectors."""
-    lanes = vector_length(dtype)
-    return n_samples // lanes * max(1, lanes // 8)
-
-
-def close_gates(tile, readout, gates, u):
-    """Gates p > 0 of a tile of pre-activations; readout . max(p, 0) is added to u.
+@compiled
+def read_blocks(first, stop, direction, panels, readout, strip, padded, gates, u):
+    """Rates of change of the outputs along a direction, by the gates of `close_blocks`.
 
     Parameters
     ----------
-    tile : ndarray of shape (b, length)
-        Pre-activations p.
-    readout : ndarray of shape (b,)
-        Output signs.
-    gates : uint8 ndarray of shape (b, n_bytes)
-        Written to.
-    u : ndarray of shape (length,)
+    direction : ndarray of shape (n_neurons, n_components)
+        Rate of change of the weights.
+    first, stop, panels, readout, strip, padded, gates, u
+        As for `close_blocks`.
+    """
+    block_length = gates.shape[2]
+    for block in range(first, stop):
+        start = block * block_length
+        end = min(start + block_length, direction.shape[0])
+        whole = end - (end - start) % N_NEURONS
+        for row in range(start, whole, strip):
+            rows = direction[row : min(row + strip, whole)]
+            _read_strip(block, row - start, rows, panels, readout, gates, u)
+        if whole < end:
+            padded[: end - whole] = direction[whole:end]
+            _read_strip(block, whole - start, padded, panels, readout, gates, u)
+
+
+@compiled
+def _add_rows(gradient, sums):
+    """Rows of sums, which are padded, added to those of the gradient."""
+    for r in range(gradient.shape[0]):
+        for j in range(gradient.shape[1]):
+            gradient[r, j] += sums[r, j]
+
+
+@compiled
+def pull_blocks(
+    first, stop, cotangents, columns, readout, chunk, memory, gates, gradient
+):
+    """Gradient rows of some blocks of neurons, by products with opened gates.
+
+    Parameters
+    ----------
+    first, stop : int
+        First block of neurons, and end of the blocks.
+    cotangents : ndarray of shape (n_panels, n_outputs, panel length)
+        Rates of change of the loss with the outputs; zero at the padding.
+    columns : ndarray of shape (n_column_panels, n_samples, panel length)
+        Features, transposed, in panels of components; zero at the padding.
+    readout, gates
+        As for `close_blocks`.
+    chunk : int
+        Panels of samples whose gates are opened at a time.
+    memory : ndarray of shape (N_NEURONS, (chunk + n_column_panels) * panel length)
+        Memory for opened gates, and for gradient rows.
+    gradient : ndarray of shape (n_neurons, n_components)
         Added to.
     """
-    lanes = vector_length(tile.dtype)
-    _on_tile(_CLOSE, tile, readout[:, None], gates, u[None], lanes)
+    n_panels, n_outputs, length = cotangents.shape
+    (n_columns, n_samples, _), block_length = columns.shape, gates.shape[2]
+    flat, opened = memory.reshape(-1), N_NEURONS * chunk * length
+    sums = flat[opened:].reshape(N_NEURONS, n_columns * length)
+    for block in range(first, stop):
+        start = block * block_length
+        end = min(start + block_length, gradient.shape[0])
+        for row in range(start, end, N_NEURONS):
+            sums[:] = 0
+            v = (readout.reshape(-1), row)
+            for begin in range(0, n_panels, chunk):
+                n_opened = min(chunk, n_panels - begin)
+                for i in range(n_opened):
+                    rows = (flat, i * length, chunk * length)
+                    at = _gates_at(block, begin + i, row - start, gates, length)
+                    s = (cotangents.reshape(-1), (begin + i) * n_outputs * length)
+                    open_panel(rows, v, at, s, n_outputs, N_NEURONS)
+                for i in range(n_columns):
+                    rows = (flat, 0, chunk * length)
+                    at = (i * n_samples + begin * length) * length
+                    factors = (columns.reshape(-1), at, n_opened * length)
+                    target = (flat, opened + i * length, n_columns * length)
+                    add_product(rows, factors, target, N_NEURONS)
+            _add_rows(gradient[row : min(row + N_NEURONS, end)], sums)

@@ -93,24 +93,6 @@ def _rows_at(group):
     return rows, group.places(start, step)
 
 
-def _close_group(group):
-    rows, places = _rows_at(group)
-    loaded = [group.load(rows, place) for place in places]
-    _add_readout(group, list(_close(group, loaded)))
-
-
-def _read_group(group):
-    rows, places = _rows_at(group)
-    loaded = [group.load(rows, place) for place in places]
-    _add_readout(group, list(_gated(group, loaded)))
-
-
-def _open_group(group):
-    rows, places = _rows_at(group)
-    for place, row in zip(places, _gated(group, _mixed(group)), strict=True):
-        group.store(rows, place, row)
-
-
 def _signed(group, rows):
     """Rows times the signs of their neurons."""
     signs, neuron, one = group.arguments[:3]
@@ -158,34 +140,13 @@ def activate_group(
     return on_group(_activate_group, *types)
 
 
-def _on_tile(build):
-    """Intrinsic on a group of neurons, at one vector of samples.
-
-    `rows`, `gates`, `x` and `readout` are each an array, a first place and a distance to
-    the next place. The places are those of a row, of the bits of its gates, of the vector
-    of an output, and of the readout of a neuron, which is contiguous.
-    """
-
-    @intrinsic(prefer_literal=True)
-    def on_tile(typingctx, rows, readout, gates, x, n_outputs, n_rows):
-        return on_group(build, rows, readout, gates, x, n_outputs, n_rows)
-
-    return on_tile
-
-
-# Gates p > 0 of rows p are stored, and readout times max(p, 0) is added to the vectors.
-close_group = _on_tile(_close_group)
-# Readout times the rows where their gates are open is added to the vectors.
-read_group = _on_tile(_read_group)
-# Rows from readout times the vectors where their gates are open, else zero.
-open_group = _on_tile(_open_group)
-
-
 def _on_neurons(build):
     """Intrinsic on a group of neurons between two transforms.
 
-    `signs` are an array, the place of the first neuron, and the number 1; the other
-    arguments are those of `_on_tile`.
+    `signs` are an array, the place of the first neuron, and the number 1. `rows`, `gates`,
+    `x` and `readout` are each an array, a first place and a distance to the next place.
+    The places are those of a row, of the bits of its gates, of the vector of an output,
+    and of the readout of a neuron, which is contiguous.
     """
 
     @intrinsic(prefer_literal=True)
@@ -195,7 +156,9 @@ def _on_neurons(build):
     return on_neurons
 
 
-# `close_group` of the pre-activations, signs times the transform of the rows.
+# Signs times the transform of the rows are pre-activations p. Their gates p > 0 are
+# stored, and readout times max(p, 0) is added to the vectors.
 close_neurons = _on_neurons(_close_neurons)
-# The rows become the transform of signs times the result of `open_group`.
+# The rows become the transform of signs times readout times the vectors, where the gates
+# are open, else of zero.
 open_neurons = _on_neurons(_open_neurons)

@@ -15,13 +15,15 @@ first row, the distance between rows and, as a constant, the number of rows.
 from contextlib import contextmanager
 
 from llvmlite import binding, ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 
 def _widest_vector():
     """Bytes of a vector; a processor with narrower ones takes two steps for each."""
+    if config.CPU_FEATURES is not None:  # the user's, as in NUMBA_CPU_FEATURES
+        return 64 if "+avx512f" in config.CPU_FEATURES.split(",") else 32
     try:
         return 64 if binding.get_host_cpu_features().get("avx512f") else 32
     except RuntimeError:  # LLVM does not know this processor
@@ -205,11 +207,11 @@ class Group:
         return row
 
 
-def on_group(build, *argument_types):
+def on_group(build, *argument_types, kind=None):
     """Signature and code of an intrinsic whose instructions `build` makes for a group."""
 
     def codegen(context, builder, signature, args):
-        build(Group(context, builder, signature, args))
+        build((kind or Group)(context, builder, signature, args))
         return context.get_dummy_value()
 
     return types.void(*argument_types), codegen

@@ -13,6 +13,7 @@ __all__ = [
     "add_common_gates",
     "event_blocks",
     "events",
+    "gate_tables",
     "gate_tiles",
     "hadamard_relu",
     "hadamard_relu_joint",
@@ -192,6 +193,13 @@ def vector_length(dtype):
 
 
 # Modules of compiled functions.
+
+
+def gate_tables():
+    """Module `_gate_tables`: gradients of independent neurons without products."""
+    from sklearn_jlntk._backend.jit import _gate_tables
+
+    return _gate_tables
 
 
 def gate_tiles():
