@@ -19,7 +19,9 @@ from sphinx.util.fileutil import copy_asset
 
 import sklearn_jlntk
 
-sys.path.insert(0, str(Path(__file__).parent))  # gallery_order
+sys.path.insert(0, str(Path(__file__).parent))  # gallery_order, inventories
+
+from inventories.make import PROJECTS
 
 project = "sklearn_jlntk"
 author = "The sklearn_jlntk developers"
@@ -29,6 +31,7 @@ version = release = sklearn_jlntk.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
     "matplotlib.sphinxext.plot_directive",
     "numpydoc",
@@ -38,7 +41,14 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates"]
 default_role = "literal"
+nitpicky = True  # a reference that leads nowhere is a warning
 pygments_style = "default"
+
+# Names of other projects, from inventories that are kept here.
+intersphinx_mapping = {
+    name: (address, f"inventories/{name}.inv")
+    for name, (address, _, _) in PROJECTS.items()
+}
 
 # Formulas need no network either: MathJax and its fonts are part of the site.
 mathjax_path = "mathjax/tex-chtml.js"
@@ -51,11 +61,22 @@ html_css_files = ["custom.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 4,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
-    "show_prev_next": False,
+    "show_prev_next": True,
 }
+# Where several versions are published side by side, a menu leads from one to another.
+if os.environ.get("DOCS_VERSION"):
+    html_theme_options["navbar_end"].insert(0, "version-switcher")
+    html_theme_options["check_switcher"] = (
+        False  # the list of versions lies beside them
+    )
+    html_theme_options["switcher"] = {
+        "json_url": "../switcher.json",
+        "version_match": os.environ["DOCS_VERSION"],
+    }
 html_sidebars = {
     "index": [],
     "reference": [],
@@ -72,6 +93,7 @@ toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"  # types are in the docstrings, with shapes
+maximum_signature_line_length = 80
 numpydoc_show_class_members = False  # the template of a class shows them in full
 
 plot_formats = ["svg"]

@@ -61,7 +61,7 @@ def ntk_kernel(X, Y=None, *, depth=1, train="first", bias=0.0):
     -----
     The size of a tile is the product of two chunk lengths, so chunks of a few thousand
     rows are best: ``X.rechunk({0: 4096})``. Rows are used without the scaling of
-    :class:`NTKKernel`; for a constant coordinate, add a column to X.
+    :class:`~sklearn_jlntk.NTKKernel`; for a constant coordinate, add a column to X.
 
     Examples
     --------
