@@ -34,12 +34,11 @@ _BYTES = WORD // 8
 
 @inlined
 def _gates_at(block, panel, row, gates, length):
-    """Gates, the place of a neuron's at a panel, and the distance to the next neuron's."""
+    """Place of the gates of a neuron of a block at a panel."""
     _, n_words, block_length, _ = gates.shape
     sample = panel * length
     word, byte = sample // WORD, sample % WORD // 8
-    at = ((block * n_words + word) * block_length + row) * _BYTES + byte
-    return gates.reshape(-1), at, _BYTES
+    return ((block * n_words + word) * block_length + row) * _BYTES + byte
 
 
 @compiled
@@ -47,14 +46,21 @@ def _close_strip(block, row, weights, panels, readout, gates, u):
     """Close the gates of whole groups of neurons, from a row of a block on."""
     n_panels, n_components, length = panels.shape
     n_outputs, first = readout.shape[1], block * gates.shape[2] + row
+    numbers, samples, signs = (
+        weights.reshape(-1),
+        panels.reshape(-1),
+        readout.reshape(-1),
+    )
+    bits, outputs = gates.reshape(-1), u.reshape(-1)
     for panel in range(n_panels):
-        samples = (panels.reshape(-1), panel * n_components * length, n_components)
-        x = (u.reshape(-1), (block * n_panels + panel) * n_outputs * length)
+        factors = (samples, panel * n_components * length, n_components)
+        x = (outputs, (block * n_panels + panel) * n_outputs * length)
+        gate = _gates_at(block, panel, row, gates, length)
         for r in range(0, weights.shape[0], N_NEURONS):
-            rows = (weights.reshape(-1), r * n_components, n_components)
-            v = (readout.reshape(-1), first + r)
-            at = _gates_at(block, panel, row + r, gates, length)
-            close_panel(rows, samples, v, at, x, n_outputs, N_NEURONS)
+            rows = (numbers, r * n_components, n_components)
+            at = (bits, gate + r * _BYTES, _BYTES)
+            v = (signs, first + r)
+            close_panel(rows, factors, v, at, x, n_outputs, N_NEURONS)
 
 
 @compiled
@@ -62,14 +68,21 @@ def _read_strip(block, row, direction, panels, readout, gates, u):
     """Read the outputs of whole groups of neurons through their gates."""
     n_panels, n_components, length = panels.shape
     n_outputs, first = readout.shape[1], block * gates.shape[2] + row
+    numbers, samples, signs = (
+        direction.reshape(-1),
+        panels.reshape(-1),
+        readout.reshape(-1),
+    )
+    bits, outputs = gates.reshape(-1), u.reshape(-1)
     for panel in range(n_panels):
-        samples = (panels.reshape(-1), panel * n_components * length, n_components)
-        x = (u.reshape(-1), (block * n_panels + panel) * n_outputs * length)
+        factors = (samples, panel * n_components * length, n_components)
+        x = (outputs, (block * n_panels + panel) * n_outputs * length)
+        gate = _gates_at(block, panel, row, gates, length)
         for r in range(0, direction.shape[0], N_NEURONS):
-            rows = (direction.reshape(-1), r * n_components, n_components)
-            v = (readout.reshape(-1), first + r)
-            at = _gates_at(block, panel, row + r, gates, length)
-            read_panel(rows, samples, v, at, x, n_outputs, N_NEURONS)
+            rows = (numbers, r * n_components, n_components)
+            at = (bits, gate + r * _BYTES, _BYTES)
+            v = (signs, first + r)
+            read_panel(rows, factors, v, at, x, n_outputs, N_NEURONS)
 
 
 @compiled
@@ -167,23 +180,26 @@ def pull_blocks(
     (n_columns, n_samples, _), block_length = columns.shape, gates.shape[2]
     flat, opened = memory.reshape(-1), N_NEURONS * chunk * length
     sums = flat[opened:].reshape(N_NEURONS, n_columns * length)
+    bits, signs = gates.reshape(-1), readout.reshape(-1)
+    residuals, samples = cotangents.reshape(-1), columns.reshape(-1)
     for block in range(first, stop):
         start = block * block_length
         end = min(start + block_length, gradient.shape[0])
         for row in range(start, end, N_NEURONS):
             sums[:] = 0
-            v = (readout.reshape(-1), row)
+            v = (signs, row)
             for begin in range(0, n_panels, chunk):
                 n_opened = min(chunk, n_panels - begin)
                 for i in range(n_opened):
                     rows = (flat, i * length, chunk * length)
-                    at = _gates_at(block, begin + i, row - start, gates, length)
-                    s = (cotangents.reshape(-1), (begin + i) * n_outputs * length)
+                    gate = _gates_at(block, begin + i, row - start, gates, length)
+                    at = (bits, gate, _BYTES)
+                    s = (residuals, (begin + i) * n_outputs * length)
                     open_panel(rows, v, at, s, n_outputs, N_NEURONS)
                 for i in range(n_columns):
                     rows = (flat, 0, chunk * length)
                     at = (i * n_samples + begin * length) * length
-                    factors = (columns.reshape(-1), at, n_opened * length)
+                    factors = (samples, at, n_opened * length)
                     target = (flat, opened + i * length, n_columns * length)
                     add_product(rows, factors, target, N_NEURONS)
             _add_rows(gradient[row : min(row + N_NEURONS, end)], sums)

@@ -107,7 +107,6 @@ class _Neurons(_Panel):
 
     def close(self, rows):
         """Positive part of rows; their gates are stored."""
-        closed = []
         for row, (pointer, word) in zip(rows, self._each_word(), strict=True):
             gates, bits = list(map(self.opens, row)), ir.Constant(word, 0)
             for i, gate in enumerate(gates):
@@ -116,8 +115,7 @@ class _Neurons(_Panel):
                 part = self._builder.shl(part, ir.Constant(word, i * self._n_lanes))
                 bits = self._builder.or_(bits, part)
             self._builder.store(bits, pointer, align=1)
-            closed.append(list(map(self.through, gates, row)))
-        return closed
+        return [list(map(self.positive, row)) for row in rows]
 
     def gated(self, rows):
         """Rows where the stored gates are open, else zero."""

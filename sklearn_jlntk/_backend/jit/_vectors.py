@@ -120,6 +120,11 @@ class Group:
         """Gates of the lanes, x > 0; NaN opens, so that it propagates."""
         return self._builder.fcmp_unordered(">", x, self._zeros)
 
+    def positive(self, x):
+        """Lanes where their gates are open, else zero; an instruction without gates."""
+        is_closed = self._builder.fcmp_ordered(">", self._zeros, x)
+        return self._builder.select(is_closed, self._zeros, x)
+
     def through(self, gates, vector):
         """Vector where the gates are open, else zero."""
         return self._builder.select(gates, vector, self._zeros)
