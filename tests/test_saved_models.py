@@ -148,3 +148,29 @@ def test_skops_saves_models_and_names_few_types_to_trust(estimator, tmp_path):
         warnings.simplefilter("error")
         copy = skops.load(path, trusted=types)
     assert_answers_alike(model, copy, X)
+
+
+@with_estimator
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_arrays_of_a_dumped_model_may_be_mapped(estimator, dtype, tmp_path):
+    X, y = data()
+    X = X.astype(dtype)
+    model = fitted(estimator, X, y)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert_answers_alike(model, mapped, X)
+    arrays = {k: v for k, v in vars(mapped).items() if isinstance(v, np.ndarray)}
+    assert all(isinstance(array, np.memmap) for array in arrays.values())
+    assert arrays or isinstance(model, sklearn_jlntk.FJLT)
+
+
+@pytest.mark.parametrize("factorization", ["bc", "abc", "dense"])
+def test_training_of_a_mapped_model_continues(factorization, tmp_path):
+    X, y = data()
+    model = sklearn_jlntk.JLFactorizedNTKRegressor(
+        factorization=factorization, width=64, max_iter=5, tol=None, random_state=0
+    ).fit(X, y)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    expected = model.partial_fit(X, y).weights_
+    np.testing.assert_array_equal(mapped.partial_fit(X, y).weights_, expected)

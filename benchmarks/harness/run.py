@@ -43,6 +43,7 @@ BENCHMARKS = {
     "dense": "steps.dense",
     "scaling": "steps.scaling",
     "event-steps": "steps.events",
+    "thread-teams": "steps.thread_teams",
     "monitoring": "steps.monitoring",
     "sketches": "sketches.dense_rows",
     "sparse-rows": "sketches.sparse_rows",

@@ -1,10 +1,18 @@
-"""Threads for independent pieces of work, with one BLAS thread in each."""
+"""Threads for independent pieces of work, with one BLAS thread in each.
+
+A step of a few milliseconds makes several maps on a team. A call of `joblib.Parallel` with
+`prefer="threads"` takes 11 to 16 ms for any work, since it polls its results every 10 ms;
+a map of the team takes 0.1 ms (`python -m benchmarks thread-teams`). So joblib only
+counts the processors here.
+"""
 
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache, partial
 from queue import SimpleQueue
+
+import joblib
 
 from sklearn_jlntk._backend.array_api import is_numpy_array
 from sklearn_jlntk._backend.blas_threads import n_blas_threads, one_blas_thread
@@ -14,17 +22,18 @@ __all__ = [
     "map_blocks",
     "map_on_threads",
     "map_shares",
+    "n_threads",
     "n_threads_for",
     "thread_team",
 ]
 
-# Numbers to work on from which threads gain more time than they take to start.
+# Fewest numbers to work on for which threads gain more time than they take to start.
 _LEAST_FOR_THREADS = 2**20
 
 
 @cache
 def _executor(n_threads):
-    """Pool of threads that stay, as starting them takes as long as a small step."""
+    """Pool of threads that are kept, since starting them takes as long as a small step."""
     return ThreadPoolExecutor(n_threads, thread_name_prefix="sklearn_jlntk")
 
 
@@ -37,25 +46,25 @@ if hasattr(os, "register_at_fork"):
 def thread_team(n_threads):
     """Context with a function ``map_items(work, items)`` on some threads.
 
-    Within it BLAS takes one thread in each of them. Its own threads would spin for a while
-    after every product, on the cores of these. NumPy releases the GIL in products.
+    BLAS uses one thread in each of them: its own threads would spin for a while after
+    every product, on the cores of the team. NumPy releases the GIL in products.
 
     Parameters
     ----------
     n_threads : int
-        Number of threads, with the present one.
+        Number of threads, including the calling one.
 
     Yields
     ------
     map_items : callable
-        Gives the results of ``work(item)`` in the order of the items.
+        Returns the results of ``work(item)`` in the order of the items.
     """
     with one_blas_thread():
         yield partial(_map, n_threads)
 
 
 def _map(n_threads, work, items):
-    """Results of `work(item)` in order; a thread that is free takes the next item."""
+    """Results of `work(item)` in order; each thread takes the next item when it is free."""
     n_others = min(n_threads, len(items)) - 1
     if n_others < 1:
         return [work(item) for item in items]
@@ -76,8 +85,8 @@ def _map(n_threads, work, items):
     try:
         take_turns()
     finally:
-        # Tasks that have not begun are cancelled: the pool may be busy with other calls
-        # for long, or with one that waits for this call.
+        # Tasks that have not started are cancelled: the pool may be busy with other calls,
+        # one of which may wait for this one.
         waited_for = [other for other in others if not other.cancel()]
         wait(waited_for)
     for other in waited_for:
@@ -91,31 +100,45 @@ def map_on_threads(work, items, *, n_threads):
         return map_items(work, items)
 
 
+def n_threads():
+    """Number of threads for a call: that of BLAS, at most the number of processors."""
+    return min(n_blas_threads() or 1, _n_processors())
+
+
+@cache
+def _n_processors():
+    """Number of processors for this process, which the quota of a container may limit.
+
+    BLAS knows nothing of quotas. The count is kept, since it takes about 0.1 ms.
+    """
+    return joblib.cpu_count()
+
+
 def n_threads_for(n_numbers):
-    """Number of threads for work on `n_numbers` numbers; one where these are few."""
-    return (n_blas_threads() or 1) if n_numbers >= _LEAST_FOR_THREADS else 1
+    """Number of threads for work on `n_numbers` numbers; one if these are few."""
+    return n_threads() if n_numbers >= _LEAST_FOR_THREADS else 1
 
 
 def map_blocks(work, blocks, Y, width):
     """Results of `work(block)` for blocks of `width` rows at the columns Y, in order.
 
-    With NumPy the blocks are computed in parallel, each with one BLAS thread, as the
+    With NumPy the blocks are computed in parallel, each with one BLAS thread, since the
     products of a block are too small for more. Other libraries manage their own threads.
     """
     if not is_numpy_array(Y):
         return [work(block) for block in blocks]
-    n_threads = n_threads_for(width * Y.shape[1])
-    return map_on_threads(work, list(blocks), n_threads=n_threads)
+    n_workers = n_threads_for(width * Y.shape[1])
+    return map_on_threads(work, list(blocks), n_threads=n_workers)
 
 
 def map_shares(work, n_samples, like):
     """Results of `work(columns)` for equal shares of many samples, one on each thread.
 
-    Threads with samples of their own wait for each other once. Threads that share the
-    neurons of a network wait at every tile of samples, which costs more the narrower it is.
+    Threads that work on separate samples wait for each other once. Threads that share the
+    neurons of a network wait at every tile of samples, which costs more for narrow ones.
     """
-    n_threads = (n_blas_threads() or 1) if is_numpy_array(like) else 1
-    shares = even_slices(n_samples, n_threads)
+    n_workers = n_threads() if is_numpy_array(like) else 1
+    shares = even_slices(n_samples, n_workers)
     if len(shares) == 1:
         return [work(shares[0])]
-    return map_on_threads(work, shares, n_threads=n_threads)
+    return map_on_threads(work, shares, n_threads=n_workers)

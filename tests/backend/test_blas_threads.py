@@ -19,7 +19,7 @@ from sklearn_jlntk import (
     NTKKernel,
     NystroemNTKKernel,
 )
-from sklearn_jlntk._backend import blas_threads
+from sklearn_jlntk._backend import blas_threads, threads
 from sklearn_jlntk._backend.blas_threads import n_blas_threads, one_blas_thread
 from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, thread_team
 from sklearn_jlntk.network import FactorizedNetwork
@@ -50,8 +50,9 @@ def kept(n_threads):
 
 @pytest.fixture
 def three():
-    """Three BLAS threads, which are there again afterwards."""
-    with kept(3):
+    """Three BLAS threads on as many processors; the limit must hold again afterwards."""
+    with pytest.MonkeyPatch.context() as patch, kept(3):
+        patch.setattr(threads, "_n_processors", lambda: 3)
         yield
 
 

@@ -256,6 +256,7 @@ def test_sketch_of_a_row_is_independent_of_other_rows_and_threads(
     sketch = make_sketch("block-hadamard", 100, 500, rng=rng, like=np.empty(0))
     X = rng.standard_normal((40, 500))
     images = project_rows(sketch, to_input(X))
+    monkeypatch.setattr("sklearn_jlntk._backend.threads._n_processors", lambda: 3)
     assert_same(images[:, 20:23], project_rows(sketch, to_input(X[20:23])))
     with threadpool_limits(3, user_api="blas"):
         assert_same(images, project_rows(sketch, to_input(X)))
@@ -276,7 +277,8 @@ def test_stages_of_a_sketch_multiply_to_its_length(dtype):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_number_of_threads_changes_no_bit(compiled, n_outputs):
+def test_number_of_threads_changes_no_bit(compiled, n_outputs, monkeypatch):
+    monkeypatch.setattr("sklearn_jlntk._backend.threads._n_processors", lambda: 3)
     network, B, F, y = draw(64, 500, 100, n_outputs=n_outputs)
     compiled(True)
     alone = network.value_and_gradient(B, F, y)

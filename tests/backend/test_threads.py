@@ -1,12 +1,15 @@
-"""Work shared by threads: in order, once each, and never waiting for itself."""
+"""Work on thread teams: results in order, errors, nested calls, number of threads."""
 
 import os
 import threading
 
+import numpy as np
 import pytest
 from assertions import assert_same
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from sklearn_jlntk._backend import threads
+from sklearn_jlntk._backend.jit import _compiled
 from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for, thread_team
 
 
@@ -30,7 +33,7 @@ def test_nested_work_terminates():
     assert_same(results, [5 * i + 10 for i in range(20)])
 
 
-def test_an_error_of_any_thread_is_raised_and_the_next_call_works():
+def test_error_of_a_thread_is_raised_and_the_next_call_works():
     def work(i):
         if i == 7:
             raise ArithmeticError("seven")
@@ -52,10 +55,26 @@ def test_blas_takes_one_thread_within_a_team():
         assert n_blas_threads(None) == {2}
 
 
-def test_little_work_takes_one_thread():
+def test_little_work_takes_one_thread(monkeypatch):
+    monkeypatch.setattr(threads, "_n_processors", lambda: 4)
     with threadpool_limits(2, user_api="blas"):
         assert n_threads_for(2**20) == 2
         assert n_threads_for(2**20 - 1) == 1
+
+
+@pytest.mark.parametrize("n_processors", [1, 3])
+def test_no_more_threads_than_processors_that_joblib_counts(n_processors, monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: n_processors)
+    monkeypatch.setattr(_compiled.numba.config, "NUMBA_NUM_THREADS", 5)
+    threads._n_processors.cache_clear()
+    try:
+        with threadpool_limits(5, user_api="blas"):
+            assert threads.n_threads() == n_threads_for(2**20) == n_processors
+            assert _compiled.n_threads() == n_processors
+            shares = threads.map_shares(lambda part: part, 100, np.empty(0))
+            assert len(shares) == n_processors
+    finally:
+        threads._n_processors.cache_clear()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

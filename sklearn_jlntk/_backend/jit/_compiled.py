@@ -5,9 +5,8 @@ from itertools import pairwise
 
 import numba
 
-from sklearn_jlntk._backend.blas_threads import n_blas_threads
+from sklearn_jlntk._backend import threads
 from sklearn_jlntk._backend.jit._disk_cache import DiskCache
-from sklearn_jlntk._backend.threads import map_on_threads
 
 
 def compiled(function, **options):
@@ -38,8 +37,8 @@ def is_disabled():
 
 
 def n_threads():
-    """Number of threads: that of numba, or that of BLAS where a limit has lowered it."""
-    return max(1, min(numba.config.NUMBA_NUM_THREADS, n_blas_threads() or 1))
+    """Number of threads: the smaller of numba's number and that of a thread team."""
+    return max(1, min(numba.config.NUMBA_NUM_THREADS, threads.n_threads()))
 
 
 def run_on_threads(work, n_items, granularity):
@@ -54,4 +53,4 @@ def run_on_threads(work, n_items, granularity):
         for part in range(n_parts + 1)
     ]
     parts = list(pairwise(bounds))
-    map_on_threads(lambda part: work(*part), parts, n_threads=n_parts)
+    threads.map_on_threads(lambda part: work(*part), parts, n_threads=n_parts)
