@@ -25,7 +25,9 @@ ESTIMATORS = {
     "exact, ABC": NTKKernel(
         factorization="abc", width=64, effective_width=16, random_state=0
     ),
+    "exact, metric": NTKKernel(metric="agop"),
     "exact classifier": NTKKernelClassifier(),
+    "exact classifier, metric": NTKKernelClassifier(metric="agop"),
     "exact classifier, unit": NTKKernelClassifier(alpha=0.1, normalize="unit"),
     "Nystroem": NystroemNTKKernel(**NYSTROEM),
     "Nystroem, unit": NystroemNTKKernel(normalize="unit", **NYSTROEM),

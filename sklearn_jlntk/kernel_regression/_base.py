@@ -282,13 +282,23 @@ class KernelEstimator(Estimator):
         is_resolved = self.target_scaling_.is_resolved_by(dtypes[0])
         return self._as_fitted(y, dtypes[0] if is_resolved else dtypes[-1])
 
-    def _columns(self, X, dtype=None):
+    def _in_metric(self, rows):
+        """Rows as they are, in estimators that learn no metric."""
+        return rows
+
+    def _where_computed(self, array):
+        """Array on the computing device."""
+        return host_or_cuda(array, available_device(self.device))
+
+    def _columns(self, X, dtype=None, *, scaling=None):
         """Rows scaled, sketched and transposed to `Columns`, on the computing device.
 
         Rows are scaled and sketched in the dtype of the fit, and then cast to `dtype`.
+        `scaling` replaces the fitted `RowScaling`.
         """
         device = available_device(self.device)
-        rows = self.row_scaling_.apply(host_or_cuda(X, device))
+        scaling = self.row_scaling_ if scaling is None else scaling
+        rows = scaling.apply(self._in_metric(host_or_cuda(X, device)))
         features = rows.T
         # The projection drawn by `fit`: parameters may have been changed since.
         C = getattr(self, "input_projection_", None)

@@ -29,18 +29,20 @@ from sklearn_jlntk.kernel_regression._leave_one_out import (
     typical_weight,
 )
 from sklearn_jlntk.kernel_regression._left_out import Attribution, Samples, leave_out
+from sklearn_jlntk.kernel_regression._metric import MetricEstimator
 from sklearn_jlntk.kernel_regression._ridge import RidgeSystem
 from sklearn_jlntk.kernels._matrix import assemble
 from sklearn_jlntk.ntk._eigenvalues import extreme_eigenvalue
 
 
-class DualEstimator(Attribution, KernelEstimator):
+class DualEstimator(Attribution, MetricEstimator, KernelEstimator):
     """Base class of kernel regression and classification on all distinct rows."""
 
     _fitted_rows_name = "X_fit_"
     _grid = GRID  # candidates of alpha="loo", for weights of about one
     _parameter_constraints: dict = {
         **KernelEstimator._parameter_constraints,
+        **MetricEstimator._parameter_constraints,
         "alpha": [
             Interval(Real, 0, None, closed="left"),
             StrOptions({"loo"}),

@@ -24,17 +24,20 @@ class KernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows.
-        y : None
-            Ignored: a transformer does not need the regression. Repeated rows are not
-            merged.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets that a `metric` is learned from. Ignored without: a transformer does
+            not need the regression. Repeated rows are not merged then.
         sample_weight : float or array-like of shape (n_samples,), default=None
             Non-negative weights; they affect only the scaling of the rows.
 
         Returns
         -------
         kernel : array of shape (n_samples, n_samples)
-            Kernel matrix of X, exactly symmetric.
+            Kernel matrix of X, exactly symmetric. With a `metric`, what `transform` gives
+            after `fit`.
         """
+        if self.metric is not None:
+            return self.fit(X, y, sample_weight).transform(X)
         self.fit(X, sample_weight=sample_weight)
         with self._naming_memory():
             return self._as_fitted(self._matrix())

@@ -47,19 +47,26 @@ class LabelledSamples(NamedTuple):
 
     def squared_error(self, decisions):
         """Minus the mean squared error of the targets, over all outputs."""
-        squares = self.mean((self.targets - decisions) ** 2)
-        return -float(np.mean(squares + self.scatter))
+        losses = self.losses("squared_error", decisions)
+        return -float(self.mean(losses) + np.mean(self.scatter))
 
     def accuracy(self, decisions):
         """Share of the weight that is classified correctly."""
-        places = predicted_classes(_by_output(decisions))[:, None]
-        return float(self.mean(np.take_along_axis(self.shares, places, axis=1)[:, 0]))
+        return float(self.mean(1 - self.losses("accuracy", decisions)))
 
     def log_loss(self, decisions):
         """Minus the mean log loss, at the temperature fitted to these decisions."""
+        return -float(self.mean(self.losses("log_loss", decisions)))
+
+    def losses(self, name, decisions):  # -> (n,)
+        """Loss of each row: the part of a score that depends on its decisions."""
+        if name == "squared_error":
+            return np.mean((self.targets - decisions) ** 2, axis=1)
+        if name == "accuracy":
+            places = predicted_classes(_by_output(decisions))[:, None]
+            return 1 - np.take_along_axis(self.shares, places, axis=1)[:, 0]
         logits = _logits(_by_output(decisions)) / self.temperature(decisions)
-        losses = _log_sum_exp(logits) - np.sum(self.shares * logits, axis=1)
-        return -float(self.mean(losses))
+        return _log_sum_exp(logits) - np.sum(self.shares * logits, axis=1)
 
     def temperature(self, decisions):
         """Temperature of the smallest log loss for leave-one-out decisions.
