@@ -1,7 +1,7 @@
-"""Rows that stay on disk: arrays larger than memory, read a chunk at a time.
+"""Rows on disk: arrays larger than memory, read in chunks.
 
-Full-batch gradient descent is a sum over rows. Rows that are read in chunks therefore
-train the same model, to rounding, as rows that lie in memory.
+The gradient is a sum over rows. So rows that are read in chunks train the same model, up to
+rounding, as rows in memory.
 """
 
 import math
@@ -17,48 +17,48 @@ from sklearn_jlntk._backend.attributes import attribute_of
 
 __all__ = ["RowChunks"]
 
-# Bytes of rows that "auto" reads at a time. What is made of them is about as large, and
-# below 32 MiB malloc gives out the same memory again, where more would be fresh pages.
+# Bytes per chunk with "auto". Arrays computed from a chunk have about the same size; below
+# 32 MiB malloc reuses their memory instead of mapping new pages.
 _CHUNK_BYTES = 2**24
-# Rows that an error names one by one.
+# Number of rows that an error lists.
 _MOST_ROWS_NAMED = 5
 
 
 class RowChunks:
     """Rows of an array that is not in memory, as X for `fit` and `predict`.
 
-    The estimators read a :class:`numpy.memmap`, and any array that says how it is cut
-    into `chunks` (Dask, Zarr, HDF5), in this way by themselves. Wrap it to say how.
+    The estimators read a :class:`numpy.memmap`, and any array with an attribute `chunks`
+    (Dask, Zarr, HDF5), in chunks automatically. Wrap the array to set the options.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Anything with a `shape` and a `dtype` whose rows ``X[a:b]`` are an array or CSR.
+        Object with `shape` and `dtype` whose rows ``X[a:b]`` are an array or CSR.
     chunk_rows : int or "auto", default="auto"
-        Rows read at a time. ``"auto"`` takes 16 MiB of them, or the chunks of X itself,
-        as many as that is.
+        Number of rows per chunk. ``"auto"`` reads 16 MiB, or as many chunks of X itself
+        as fit into 16 MiB.
     scratch : path, default=None
-        File for what the network makes of the rows, :math:`C X^T` and the targets, during
-        `fit`. It must not exist and is removed afterwards.
+        File for the sketched rows :math:`C X^T` and the targets during `fit`. It must not
+        exist, and is removed afterwards.
     memory : int, default=2**30
-        Most bytes of :math:`C X^T` that `fit` may keep in memory. Where it would be more,
-        and without `scratch`, rows are read and sketched again at every step.
+        Largest number of bytes of :math:`C X^T` that `fit` keeps in memory. If it needs
+        more and there is no `scratch`, rows are read and sketched again at every step.
     transform : callable, default=None
-        Applied to the rows of a chunk as they are read, for instance the `transform`
-        method of a scaler fitted by its `partial_fit`. It must take rows one by one.
+        Function applied to the rows of each chunk, for instance the `transform` method of
+        a scaler fitted by `partial_fit`. It must transform each row independently.
 
     See Also
     --------
-    sklearn_jlntk.JLFactorizedNTKRegressor : Takes such rows.
+    sklearn_jlntk.JLFactorizedNTKRegressor : Estimator that accepts such rows.
 
     Notes
     -----
     With chunks of p rows, k x l trained weights and o outputs, `fit` holds about
-    ``p (4 d + 3 l)`` numbers for chunks, ``4 k l`` for the weights, the targets, ``n o``,
-    which the file takes with `scratch`, and y and the sample weights as they are given.
+    ``p (4 d + 3 l)`` numbers for chunks, ``4 k l`` for the weights, ``n o`` for the targets
+    unless they are in the `scratch` file, and y and the sample weights as given.
 
-    While the network computes on a chunk, a thread reads the next one; `transform` is
-    called by the thread that fits.
+    While the network computes with a chunk, a thread reads the next one; `transform` is
+    called in the thread that called `fit`.
 
     Examples
     --------
@@ -106,17 +106,17 @@ class RowChunks:
 
     @classmethod
     def wrap(cls, X):
-        """Rows in chunks where they are elsewhere than in memory; else X as it is.
+        """Wrap rows that are not in memory; other rows are returned as they are.
 
         Parameters
         ----------
         X : array-like or RowChunks of shape (n_samples, n_features)
-            Rows as the user gave them.
+            Rows as given by the user.
 
         Returns
         -------
         X : array-like or RowChunks of shape (n_samples, n_features)
-            An array where all rows make a single chunk.
+            Rows in chunks, or an array if they make a single chunk.
         """
         is_elsewhere = isinstance(X, np.memmap) or attribute_of(X, "chunks") is not None
         if isinstance(X, cls) or not is_elsewhere or len(X.shape) != 2:
@@ -134,7 +134,7 @@ class RowChunks:
 
     @property
     def ndim(self):
-        """Two."""
+        """Number of dimensions, 2."""
         return 2
 
     def __len__(self):
@@ -144,39 +144,39 @@ class RowChunks:
         return self.transformed(self.read(part))
 
     def read(self, part):
-        """Rows of a slice as they are in X.
+        """Read the rows of a slice, before `transform`.
 
         Parameters
         ----------
         part : slice
-            Which rows.
+            Slice of rows.
 
         Returns
         -------
         rows : array or CSR of shape (n_rows, n_columns)
-            In memory; those of a mapped file in the memory of the system's.
+            Rows in memory; those of a mapped file are in the page cache.
         """
         rows = self.X[part]
         if sparse.issparse(rows):
             return rows
         rows = np.asarray(rows)
         if isinstance(self.X, np.memmap) and rows.flags.c_contiguous:
-            # Reads the file now: a byte of each page.
+            # Accesses a byte of each page, so that the file is read now.
             rows.reshape(-1).view(np.uint8)[:: mmap.PAGESIZE].max(initial=0)
         return rows
 
     def transformed(self, rows):
-        """Rows that were read, after `transform`.
+        """Apply `transform` to rows.
 
         Parameters
         ----------
         rows : array or CSR of shape (n_rows, n_columns)
-            From `read`.
+            Rows returned by `read`.
 
         Returns
         -------
         rows : array or CSR of shape (n_rows, n_features)
-            The same without `transform`.
+            Transformed rows; the given ones if there is no `transform`.
         """
         if self.transform is None:
             return rows
@@ -198,17 +198,17 @@ class RowChunks:
         )
 
     def take(self, indices):
-        """Rows of the given numbers.
+        """Rows at some indices.
 
         Parameters
         ----------
         indices : array of shape (n_taken,)
-            Numbers of rows, in ascending order.
+            Indices of rows, in ascending order.
 
         Returns
         -------
         rows : array of shape (n_taken, n_features)
-            In memory, read a chunk at a time.
+            Rows in memory, read chunk by chunk.
         """
         bounds = np.searchsorted(indices, [part.stop for part in self.slices])
         taken = [
@@ -224,7 +224,7 @@ class RowChunks:
 
     @contextmanager
     def naming_rows(self, part):
-        """Errors of what is done with a chunk, with the rows that they are about.
+        """Name the rows of a chunk in errors that are raised in this context.
 
         Parameters
         ----------
@@ -241,9 +241,9 @@ class RowChunks:
             raise ValueError(f"{self._where(part)} of X: {error}") from error
 
     def _where(self, part):
-        """Rows of a chunk that are not finite; all of them where none is to blame."""
+        """Name rows of a chunk that are not finite, or the chunk if all rows are finite."""
         rows, bad = None, ()
-        with suppress(ValueError):  # where reading is what failed
+        with suppress(ValueError):  # reading may be the call that failed
             rows = self[part]
         if isinstance(rows, np.ndarray) and rows.dtype.kind == "f" and rows.ndim == 2:
             bad = part.start + np.flatnonzero(~np.isfinite(rows).all(axis=1))
@@ -256,7 +256,7 @@ class RowChunks:
 
 
 def _check_rows(X):
-    """Error unless this is an array of rows."""
+    """Raise ValueError unless X is a non-empty array of rows."""
     if hasattr(X, "to_numpy"):
         raise ValueError(
             f"Rows are read from an array, and a {type(X).__name__} is none. A frame is in "
@@ -293,7 +293,7 @@ def _slices(X, chunk_rows):
 
 
 def _own_stops(X):
-    """Where the chunks of an array that has some end, the last one included."""
+    """Ends of the chunks of an array; empty if it has none."""
     chunks = attribute_of(X, "chunks")
     if chunks is None:
         return []
@@ -304,7 +304,7 @@ def _own_stops(X):
 
 
 def _grouped(stops, most):
-    """Ends of neighbouring chunks joined up to `most` rows; none is cut."""
+    """Ends of chunks after joining neighbours up to `most` rows; none is split."""
     start, grouped = 0, []
     for stop, following in pairwise(stops):
         if following - start > most:

@@ -1,9 +1,9 @@
 """Fast Johnson-Lindenstrauss transforms as a scikit-learn transformer.
 
-The lemma of Johnson and Lindenstrauss: n points keep their distances up to a factor of
-1 +- eps under a random linear map to O(log n / eps^2) coordinates, whatever the number
-of coordinates before. The maps here differ in what they cost to draw, to keep and to
-apply; the default needs O(log n_components) operations for each entry of the rows.
+The lemma of Johnson and Lindenstrauss: a random linear map to O(log n / eps^2) coordinates
+preserves the distances of n points up to a factor of 1 +- eps, for any number of original
+coordinates. The maps here differ in the cost to draw, store and apply them; the default
+needs O(log n_components) operations for each entry of the rows.
 """
 
 from numbers import Integral, Real
@@ -41,31 +41,31 @@ __all__ = ["FJLT"]
 class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     r"""Fast Johnson-Lindenstrauss transform.
 
-    Rows of many features become rows of few components that keep norms, distances and
-    inner products up to a small distortion [1]_.
+    Maps rows of many features to few components, and preserves norms, distances and inner
+    products up to a small distortion [1]_.
 
     Parameters
     ----------
     n_components : int or "auto", default="auto"
         Number of components, at most the number of features. ``"auto"`` takes
-        :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at `eps`, or
-        the number of features where that is less, with a warning.
+        :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at `eps`. If that
+        exceeds the number of features, it takes the latter, with a warning.
     eps : float, default=0.1
-        Distortion of squared distances, in (0, 1), for which ``"auto"`` keeps enough
-        components. Without effect on a number of components.
+        Distortion of squared distances, in (0, 1), for which ``"auto"`` chooses the number
+        of components. Has no effect if `n_components` is a number.
     method : str, default="block-hadamard"
         ``"block-hadamard"``
-            Hadamard transforms of short blocks under two layers of signs, added; the
-            fastest, and of smaller variance than a Gaussian matrix.
+            Sum of Hadamard transforms of short blocks with two layers of random signs;
+            the fastest, with a smaller variance than a Gaussian matrix.
         ``"srht"``
-            Some coordinates of one long Hadamard transform under signs.
+            Sampled coordinates of one long Hadamard transform with random signs.
         ``"fjlt"``
-            A sparse Gaussian matrix after a Hadamard transform under signs, the
+            Sparse Gaussian matrix after a Hadamard transform with random signs, the
             original transform of Ailon and Chazelle.
         ``"gaussian"``, ``"rademacher"``
-            A dense matrix of normal entries, or of signs.
+            Dense matrix of normal entries, or of random signs.
         ``"sparse"``, ``"countsketch"``
-            Eight signs, or one, for each feature.
+            Sparse matrix with eight random signs, or one, for each feature.
     random_state : int, RandomState instance or None, default=None
         Draws the map. An int gives the same map in every array namespace.
 
@@ -74,13 +74,13 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     n_components_ : int
         Number of components.
     projection_ : Operator of shape (n_components_, n_features_in_)
-        The map, in the namespace and on the device of the rows it was fitted to.
+        The map, in the namespace and on the device of the rows in `fit`.
     components_ : array of shape (n_components_, n_features_in_)
-        Matrix of the map, computed whenever it is asked for.
+        Matrix of the map, computed at each access.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where they are all strings.
+        Names of the features. Only where X has string names.
 
     See Also
     --------
@@ -90,8 +90,8 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     Notes
     -----
     With the default, a row costs :math:`O(d \log \ell)` operations for d features and
-    :math:`\ell` components, against :math:`2 d \ell` of a dense matrix, and the map is
-    kept in two bytes a feature. `fit` looks at the shape of the rows only.
+    :math:`\ell` components, compared with :math:`2 d \ell` for a dense matrix, and the map
+    is stored in two bytes per feature. `fit` uses only the shape of the rows.
 
     References
     ----------
@@ -174,12 +174,12 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         Returns
         -------
         X_new : array of shape (n_samples, n_components)
-            Dense, in the namespace and on the device of X; float32 where X is, else
-            float64. Computed in the dtype of the rows in `fit`.
+            Dense, in the namespace and on the device of X; float32 if X is, else float64.
+            Computed in the dtype of the rows in `fit`.
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_like", method="transform")
-        # Reading all of X once more would cost as much as the transform.
+        # A separate check of all entries would cost as much as the transform.
         is_seen = shows_non_finite(self.projection_, X)
         X = validate_rows(self, X, reset=False, ensure_all_finite=not is_seen)
         rows = cast_rows(X, self._like.dtype)
@@ -189,7 +189,7 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return X_new
 
     def inverse_transform(self, X):
-        r"""Shortest rows that have these components.
+        r"""Rows of least norm that have these components.
 
         Parameters
         ----------
@@ -199,17 +199,17 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         Returns
         -------
         X_original : array of shape (n_samples, n_features)
-            :math:`C^+ z` for each row z of X: what `transform` takes back to z where
-            the rows of the map C are independent, and near to z where they are not.
+            :math:`C^+ z` for each row z of X. If the rows of the map C are independent,
+            `transform` maps it to z; otherwise, to the nearest point that it can reach.
 
         Notes
         -----
-        Where the rows of C are orthogonal, :math:`C C^T = (d/\ell) I`, this is
-        :math:`(\ell/d) C^T z` and costs as much as `transform`: the default method when
-        its blocks, of the smallest power of two not below :math:`\ell` and 64, divide
-        the features. Else :math:`C^T (C C^T)^+ z`, with
-        :math:`O(d \ell \log \ell + \ell^3)` operations more a call, more by a factor of
-        :math:`\ell / \log \ell` in the first term for dense methods.
+        If the rows of C are orthogonal, :math:`C C^T = (d/\ell) I`, this is
+        :math:`(\ell/d) C^T z`, at the cost of `transform`. That is so for the default
+        method if its blocks, whose length is the smallest power of two that is at least
+        :math:`\ell` and 64, divide the number of features. Otherwise it is :math:`C^T (C
+        C^T)^+ z`, with :math:`O(d \ell \log \ell + \ell^3)` further operations per call;
+        for dense methods the first term is larger by a factor of :math:`\ell / \log \ell`.
         """
         check_is_fitted(self)
         check_same_namespace(X, self, attribute="_like", method="inverse_transform")
@@ -231,7 +231,7 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
 
     @property
     def _like(self):
-        """Array that lives where the map was fitted."""
+        """Array in the namespace and on the device of the map."""
         return self.projection_.like
 
     def _count_components(self, n_samples, n_features):
@@ -247,7 +247,7 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return int(self.n_components)
 
     def _count_automatically(self, n_samples, n_features):
-        """Number of components by the lemma, at most that of the features."""
+        """Number of components by the lemma, at most the number of features."""
         if n_samples == 1:
             raise ValueError(
                 "n_components='auto' counts components by the distances between rows, "
@@ -264,15 +264,15 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         return min(max(needed, 1), n_features)
 
     def _solve_gram(self, Z):  # (n_components, p) -> (n_components, p)
-        """The columns W of least norm for which C C^T W is nearest to Z."""
+        """Columns W of least norm for which C C^T W is nearest to Z."""
         projection = self.projection_
         if projection._squared_scale is not None:
             return Z / projection._squared_scale
         xp = array_namespace(Z)
-        # The condition number of C is squared here: double precision pays for it.
+        # In double precision, since the condition number of C is squared here.
         eye = xp.eye(self.n_components_, dtype=xp.float64, device=device(Z))
         values, vectors = xp.linalg.eigh(projection.matmat(projection.rmatmat(eye)))
-        # Some sparse sketches leave components empty; these have no inverse.
+        # Some sparse sketches have empty components, which have no inverse.
         floor = self.n_components_ * xp.finfo(xp.float64).eps * values[-1]
         kept = values > floor
         inverse = xp.astype(kept, xp.float64) / xp.where(kept, values, floor)

@@ -1,4 +1,4 @@
-"""The door: what comes in is checked, follows X, and is brought to a network's scale."""
+"""Validation of users' input, which follows X, and scaling of rows and targets."""
 
 from sklearn_jlntk._validation._checks import (
     Interval,

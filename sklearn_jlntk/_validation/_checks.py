@@ -1,6 +1,6 @@
-"""Checks of rows, targets, labels and weights; they follow X.
+"""Validation of rows, targets, labels and weights; all follow X.
 
-The only file that imports private names of scikit-learn.
+This is the only file that imports private names of scikit-learn.
 """
 
 from contextlib import contextmanager
@@ -59,25 +59,25 @@ __all__ = [
 
 
 def in_memory(X):
-    """Rows read into memory where they are kept elsewhere; others as they are."""
+    """Read rows into memory if they are kept elsewhere."""
     X = RowChunks.wrap(X)
     return X[:] if isinstance(X, RowChunks) else X
 
 
 def _float_dtypes(X):
-    """Floating dtypes kept as they are; anything else becomes the first of them."""
+    """Floating dtypes that are kept; others are converted to the first of them."""
     xp, _, device_ = get_namespace_and_device(X)
     dtypes = supported_float_dtypes(xp, device_)
     return [dtype for dtype in dtypes if dtype in (_of(xp, 64), _of(xp, 32))]
 
 
 def _of(xp, bits):
-    """Real floating dtype of a number of bits, None where the namespace lacks it."""
+    """Real floating dtype with a number of bits; None if the namespace lacks it."""
     return getattr(xp, f"float{bits}", None)
 
 
 def validate_rows(estimator, X, *, reset, ensure_all_finite=True):
-    """Checked rows: dense in their own namespace, or CSR; float32 or float64.
+    """Validate rows: dense in their own namespace, or CSR; float32 or float64.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def validate_rows(estimator, X, *, reset, ensure_all_finite=True):
     reset : bool
         Whether this is `fit`, which sets what later calls are checked against.
     ensure_all_finite : bool, default=True
-        Whether every entry is looked at.
+        Whether to check that all entries are finite.
 
     Returns
     -------
@@ -108,9 +108,9 @@ def validate_rows(estimator, X, *, reset, ensure_all_finite=True):
 
 
 def check_rows(X, *, dtype=None, accept_sparse="csr"):
-    """Checked rows as `validate_rows` gives them, of no estimator.
+    """Validate rows like `validate_rows`, without an estimator.
 
-    In a dtype, or None to keep float32 and make float64 of the others.
+    They are converted to `dtype`; None keeps float32 and converts others to float64.
     """
     dtype = _float_dtypes(X) if dtype is None else dtype
     X = check_array(X, accept_sparse=accept_sparse, dtype=dtype, input_name="X")
@@ -118,18 +118,18 @@ def check_rows(X, *, dtype=None, accept_sparse="csr"):
 
 
 def _canonical(X):
-    """Rows with each entry once, if they are CSR, in an object of our own."""
+    """Dense rows as given; CSR rows in a new object without duplicate entries."""
     return canonical(X) if sparse.issparse(X) else X
 
 
 def has_finite_sum(X):
-    """Whether all entries of an ndarray are finite, or False where their sum is not."""
+    """Whether the sum of an ndarray is finite; True implies that all entries are."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(np.sum(X)))
 
 
 def validate_chunk(estimator, X, part, *, reset=False, read=None):
-    """Checked rows of a chunk; an error names those that it is about.
+    """Validate the rows of a chunk; errors name the rows.
 
     Parameters
     ----------
@@ -140,9 +140,9 @@ def validate_chunk(estimator, X, part, *, reset=False, read=None):
     part : slice
         The chunk.
     reset : bool, default=False
-        Whether this sets what later calls are checked against.
+        Whether this is `fit`, which sets what later calls are checked against.
     read : callable, default=None
-        Gives the rows of the chunk as ``X.read`` would; None reads them now.
+        Returns the rows of the chunk like ``X.read``; None reads them now.
 
     Returns
     -------
@@ -155,7 +155,7 @@ def validate_chunk(estimator, X, part, *, reset=False, read=None):
 
 
 def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True):
-    """Checked rows, targets and weights, all in the namespace and on the device of X.
+    """Validate rows, targets and weights, all in the namespace and on the device of X.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
     X : array or CSR of shape (n_samples, n_features)
         Rows.
     y : array of shape (n_samples,) or (n_samples, n_outputs)
-        Targets, in their own dtype: what is cast before it is centred loses digits.
+        Targets in their own dtype, since casting them before centring loses digits.
     sample_weight : array of shape (n_samples,) or None
         Weights; None means one for each row.
     """
@@ -205,7 +205,7 @@ def validate_rows_and_targets(estimator, X, y, sample_weight=None, *, reset=True
 def _one_column(y):
     """Labels of shape (n_samples,); a column is flattened with scikit-learn's warning."""
     labels = column_or_1d(y)
-    # np.shape asks objects that want no function of NumPy's to be called on them.
+    # np.shape fails for arrays that refuse NumPy functions.
     n_axes = y.ndim if hasattr(y, "ndim") else np.asarray(y).ndim
     if n_axes == 2:
         warn_user(
@@ -217,14 +217,14 @@ def _one_column(y):
 
 
 def validate_weights(sample_weight, X):
-    """Checked weights beside checked rows, for those who take no targets.
+    """Validate weights for validated rows, for estimators without targets.
 
     Parameters
     ----------
     sample_weight : float or array-like of shape (n_samples,), default=None
         Non-negative weights, not all zero.
     X : array or CSR of shape (n_samples, n_features)
-        Checked rows.
+        Validated rows.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def validate_weights(sample_weight, X):
 
 
 def _checked_weights(sample_weight, X, rows):
-    """Weights in the dtype of the rows, one for each row of X; None stays None."""
+    """Validated weights in the dtype of the rows, one for each row of X, or None."""
     if sample_weight is None:
         return None
     if isinstance(X, RowChunks):
@@ -248,27 +248,28 @@ def _checked_weights(sample_weight, X, rows):
 
 
 def _in_chunks(X):
-    """Rows in chunks where they are elsewhere than in memory."""
+    """`RowChunks` for rows that are not in memory; others as given."""
     return X if type(X) is np.ndarray else RowChunks.wrap(X)
 
 
 def _read(y):
-    """Targets or weights, read where they are kept in chunks."""
+    """Targets or weights in memory; chunked arrays are read."""
     if y is None or type(y) is np.ndarray:
         return y
     return y if attribute_of(y, "chunks") is None else np.asarray(y)
 
 
 def _move_to_rows(arrays, xp, device_):
-    """Arrays moved beside the rows.
+    """Move arrays to the namespace and device of the rows.
 
-    Sequences and frames, too, except to NumPy, where the checks read them.
+    Sequences and frames are moved too, unless the rows are NumPy arrays: then the checks
+    of scikit-learn read them.
     """
     return tuple(_moved(array, xp, device_) for array in arrays)
 
 
 def _moved(array, xp, device_):
-    """An array, a sequence or a frame of numbers, moved beside the rows."""
+    """Array, sequence or frame of numbers in the namespace and on the device of rows."""
     if array is None or isinstance(array, Real) or sparse.issparse(array):
         return array
     if not is_array(array):
@@ -279,7 +280,7 @@ def _moved(array, xp, device_):
 
 
 def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True):
-    """Checked rows, labels as they are, and weights beside the rows.
+    """Validate rows, labels and weights; labels stay in their own namespace.
 
     Parameters
     ----------
@@ -304,7 +305,7 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
         Weights; None means one for each row.
     """
     if y is None:
-        # Asked for without y, validate_data says so in scikit-learn's words.
+        # Raises scikit-learn's error about a missing y.
         validate_data(estimator, X, y, accept_sparse="csr", reset=reset)
     X, y, sample_weight = _in_chunks(X), _read(y), _read(sample_weight)
     if isinstance(X, RowChunks):
@@ -321,13 +322,13 @@ def validate_rows_and_labels(estimator, X, y, sample_weight=None, *, reset=True)
 
 
 def move_beside(X, array):
-    """The array, moved to the namespace and the device of the rows X."""
+    """Move an array to the namespace and device of the rows X."""
     xp, _, device_ = get_namespace_and_device(X)
     return move_to(array, xp=xp, device=device_)
 
 
 def take_labels(classes, indices):
-    """Labels of the given indices: in their namespace, or NumPy where they are text."""
+    """Labels at some indices, in the namespace of the indices; text stays in NumPy."""
     xp_classes, _, device_ = get_namespace_and_device(classes)
     labels = xp_classes.take(
         classes, move_to(indices, xp=xp_classes, device=device_), axis=0
@@ -337,9 +338,9 @@ def take_labels(classes, indices):
 
 
 def cast_rows(X, dtype):
-    """Rows, an array or CSR, in the dtype of a fit; the same object if they have it.
+    """Cast rows, an array or CSR, to the dtype of a fit, without a copy if they have it.
 
-    Raises a ValueError where numbers do not fit in it.
+    Raises a ValueError if numbers overflow in this dtype.
     """
     if X.dtype == dtype:
         return X
@@ -359,7 +360,7 @@ def cast_rows(X, dtype):
 
 
 def cast_results(results, X):
-    """Results in the dtype of the checked rows they are for."""
+    """Cast results to the dtype of the validated rows X."""
     xp = array_namespace(results)
     return xp.astype(results, getattr(xp, name_of(X.dtype)), copy=False)
 
@@ -372,9 +373,9 @@ def _is_finite(X):
 
 @contextmanager
 def unchanged_on_error(estimator):
-    """The fitted attributes of the estimator come back if the block raises.
+    """Restore the fitted attributes of the estimator if the block raises.
 
-    Where a training was interrupted, they are those after its last whole step.
+    After an interrupted training, the attributes of its last complete step are kept.
     """
     before = _fitted(estimator)
     try:
@@ -390,7 +391,7 @@ def unchanged_on_error(estimator):
 
 
 def _fitted(estimator):
-    """Fitted attributes with their values, without callbacks, which `fit` does not set."""
+    """Fitted attributes with their values, except callbacks, which `fit` does not set."""
     params = estimator.get_params(deep=False)
     return {
         name: value

@@ -1,4 +1,4 @@
-"""Labels of classifiers: which are known, and what their classes weigh."""
+"""Checks of class labels, and class weights."""
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
@@ -9,7 +9,7 @@ __all__ = ["check_labels", "check_same_classes", "check_two_classes", "weight_cl
 
 
 def check_labels(y, classes):
-    """Error where y has labels that are not among the classes."""
+    """Raise ValueError if y has labels that are not among the classes."""
     known = set(to_host(classes).tolist())
     unknown = sorted(set(to_host(y).tolist()) - known, key=str)
     if unknown:
@@ -21,7 +21,7 @@ def check_labels(y, classes):
 
 
 def check_same_classes(given, classes):
-    """Error where the classes given are not those of the first call."""
+    """Raise ValueError if the given classes differ from those of the first call."""
     given, known = (np.unique(to_host(labels)).tolist() for labels in (given, classes))
     if given != known:
         raise ValueError(
@@ -31,7 +31,7 @@ def check_same_classes(given, classes):
 
 
 def check_two_classes(classes):
-    """Error where there is one class alone."""
+    """Raise ValueError if there is only one class."""
     if classes.shape[0] < 2:
         raise ValueError(
             f"y has 1 class, {classes[0]}; a classifier needs samples of two classes at "
@@ -40,7 +40,7 @@ def check_two_classes(classes):
 
 
 def weight_classes(class_weight, classes, y, sample_weight):
-    """Sample weights times those of the classes of labels y, on the host."""
+    """Sample weights multiplied by the class weights of labels y, on the host."""
     classes, labels = to_host(classes), to_host(y)
     weight = np.ones(len(labels))
     if sample_weight is not None:

@@ -1,6 +1,4 @@
-"""Distinct rows, counted by hashes: a number that neither repeated rows nor the scale of
-their weights changes.
-"""
+"""Hashes of rows, to count distinct ones."""
 
 import numpy as np
 from scipy import sparse
@@ -10,17 +8,17 @@ from sklearn_jlntk._backend.slices import batches
 
 __all__ = ["row_hashes"]
 
-# Numbers hashed at a time.
+# Numbers that are hashed together.
 _NUMBERS_AT_ONCE = 2**18
 _SEED = 0x5EED
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def row_hashes(X):  # (n, d), dense or CSR -> (n,) uint64
-    """Hash of each row of numbers, equal for equal rows, dense or CSR.
+    """Hash of each row of numbers, which is equal for equal rows, dense or CSR.
 
-    The sum over columns of a random odd number times the mixed bits of the entry, modulo
-    2^64. Zeros count nothing, so that those that CSR leaves out make no difference.
+    The hash is the sum over columns of a random odd number times the mixed bits of the
+    entry, modulo 2^64. Zeros add nothing, so that dense and CSR rows have equal hashes.
     """
     multipliers = np.random.default_rng(_SEED).integers(
         0, 2**64, size=X.shape[1], dtype=np.uint64
@@ -40,9 +38,9 @@ def row_hashes(X):  # (n, d), dense or CSR -> (n,) uint64
 
 
 def _mixed(numbers):
-    """Bits of numbers, spread over 64; those of zero stay zero.
+    """Bits of numbers, spread over 64 bits; zero stays zero.
 
-    Round numbers differ in a few leading bits alone, which a product would push out.
+    Round numbers differ only in a few leading bits, which a product would shift out.
     """
     bits = (numbers + 0.0).astype(np.float64).view(np.uint64)  # no negative zeros
     bits = (bits ^ (bits >> np.uint64(32))) * _ODD

@@ -1,10 +1,10 @@
-r"""Rows and targets brought to the scale of a network.
+r"""Scaling of rows and targets to the scale of a network.
 
-A ReLU network is homogeneous: rows that are twice as long make outputs twice as large. Its
-start is drawn for rows of about unit norm and targets of about unit variance. Rows are
-divided by their root mean square norm; targets by their standard deviation where it is far
-from one, and otherwise taken as given, so that the steps are those of the paper. Both are
-sums over rows, and `+` joins those of two chunks.
+A ReLU network is homogeneous: rows that are twice as long give outputs twice as large. Its
+initial weights are drawn for rows of about unit norm and targets of about unit variance.
+Rows are divided by their root mean square norm. Targets are divided by their standard
+deviation if it is far from one, and are otherwise used as given, so that the steps are
+those of the paper. Both statistics are sums over rows; `+` adds those of two chunks.
 """
 
 import math
@@ -35,16 +35,16 @@ __all__ = [
 ]
 
 NORMALIZATIONS = ("bias", "bias-unit", "unit")
-# Numbers of rows squared at a time.
+# Numbers that are squared together.
 _NUMBERS_AT_ONCE = 2**20
 # Standard deviations of targets that need no scaling.
 _LEAST_SPREAD, _MOST_SPREAD = 1 / 8, 8
-# Rounding of predictions, over the standard deviation of the targets, that is let pass.
+# Largest accepted rounding of predictions, relative to the scale of the targets.
 _RESOLUTION = 1e-3
 
 
 class RowScaling(NamedTuple):
-    r"""Rows as the network sees them.
+    r"""Scaling from rows to inputs of the network.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class RowScaling(NamedTuple):
         Parameters
         ----------
         X : array or CSR of shape (n_samples, n_features)
-            Checked rows.
+            Validated rows.
 
         Returns
         -------
@@ -90,7 +90,7 @@ def has_constant(normalize):
 
 
 def _append_constant(X, norm):
-    """Rows divided by sqrt(2) times the norm, and 1 / sqrt(2) at their end."""
+    """Rows divided by sqrt(2) times the norm, with 1 / sqrt(2) as a last column."""
     last = 0.5**0.5
     if sparse.issparse(X):
         column = np.full((X.shape[0], 1), last, dtype=X.dtype)
@@ -101,7 +101,7 @@ def _append_constant(X, norm):
     xp = array_namespace(X)
     column = xp.full((X.shape[0], 1), norm, dtype=X.dtype, device=device(X))
     rows = xp.concat([X, column], axis=1)
-    # In place, since the copy is ours; in two steps, since their product may overflow.
+    # In place, since `rows` is a copy; in two steps, since the product may overflow.
     rows *= last
     rows /= norm
     return rows
@@ -129,7 +129,7 @@ class RowNorm:
 
     @classmethod
     def of(cls, X, sample_weight=None):
-        """Norm of rows, dense or CSR; weights are on the host or beside them."""
+        """Norm of rows, dense or CSR; weights are on the host or on the device of X."""
         n_samples, n_features = X.shape
         weight = _host_weights(sample_weight, n_samples)
         length = max(1, _NUMBERS_AT_ONCE // max(1, n_features))
@@ -143,7 +143,7 @@ class RowNorm:
 
     @classmethod
     def _of_block(cls, X, weight):
-        """Norm of rows that are squared at a time."""
+        """Norm of the rows of one block."""
         largest, squares = _squared_norms(X)
         total = float(np.sum(weight))
         mean = float(weight @ squares) / total if total > 0 else 0.0
@@ -157,12 +157,12 @@ class RowNorm:
         return RowNorm(total, math.hypot(*parts))
 
     def scaling(self, normalize):
-        """`RowScaling` by this norm, or by 1 where all rows are zero."""
+        """`RowScaling` by this norm, or by 1 if all rows are zero."""
         return RowScaling(normalize, self.value or 1.0)
 
 
 def _squared_norms(X):
-    """Largest entry, and squared norms of the rows divided by it, on the host."""
+    """Largest entry, and squared norms of rows divided by it, on the host."""
     numbers = X.data if sparse.issparse(X) else X
     largest = 0.0
     if math.prod(numbers.shape):
@@ -178,23 +178,23 @@ def _squared_norms(X):
 
 
 def _host_weights(sample_weight, n_samples):
-    """Weights in double precision on the host; None is one for each row."""
+    """Weights in double precision on the host; None means one for each row."""
     if sample_weight is None:
         return np.ones(n_samples)
     return to_host(sample_weight).astype(np.float64)
 
 
 class TargetScaling(NamedTuple):
-    """Targets as a network learns them, (y - mean) / scale.
+    """Scaling of targets, (y - mean) / scale.
 
     Parameters
     ----------
     mean : ndarray of shape () or (n_outputs,)
-        Subtracted, in double precision.
+        Mean, in double precision.
     scale : ndarray of shape () or (n_outputs,)
-        Divided by, positive.
+        Positive divisor.
     loss_scale : float
-        Factor from the loss of scaled targets to that of y: the square of the scale,
+        Factor from the loss of scaled targets to the loss of y: the square of the scale,
         averaged over the outputs.
     """
 
@@ -203,14 +203,14 @@ class TargetScaling(NamedTuple):
     loss_scale: float
 
     def apply(self, y, like):
-        """Targets, centred and scaled in double precision, in the kind of `like`."""
+        """Targets centred and scaled in double precision, then converted like `like`."""
         y = to_host(y).astype(np.float64)
         return from_host((y - self.mean) / self.scale, like, like.dtype)
 
     def invert(self, outputs):
-        """Predictions of y for a network's outputs.
+        """Predictions of y from the outputs of a network.
 
-        In double precision where that of the outputs cannot resolve them.
+        They are in double precision if the dtype of the outputs does not resolve them.
         """
         xp, dtype = array_namespace(outputs), outputs.dtype
         if not self.is_resolved_by(dtype):
@@ -222,9 +222,10 @@ class TargetScaling(NamedTuple):
         return outputs * scale + mean
 
     def is_resolved_by(self, dtype):
-        """Whether roundings of a dtype at the mean are small beside the scale.
+        """Whether a dtype resolves predictions.
 
-        And whether its range reaches well beyond both.
+        Its rounding of the mean is then small relative to the scale, and both are well
+        inside its range.
         """
         info = np.finfo("float32" if "float32" in str(dtype) else "float64")
         size = np.abs(self.mean)
@@ -246,7 +247,7 @@ class TargetMoments:
     mean : ndarray of shape () or (n_outputs,)
         Weighted mean.
     spread : ndarray of shape () or (n_outputs,)
-        Root of the weighted mean square of the deviations from it.
+        Standard deviation.
     """
 
     weight: float
@@ -260,11 +261,11 @@ class TargetMoments:
         weight = _host_weights(sample_weight, len(y))
         total = float(np.sum(weight))
         share = weight / total if total > 0 else weight
-        # From the first of them, so that the mean of equal targets is theirs exactly.
+        # Relative to the first target, so that the mean of equal targets is exact.
         origin = np.sum(y[:1], axis=0)
         mean = origin + share @ (y - origin)
         deviation = y - mean
-        # Scaled by the largest first, so that no square over- or underflows.
+        # Divided by the largest one first, so that no square over- or underflows.
         largest = np.max(np.abs(deviation), axis=0, initial=0.0)
         deviation /= np.where(largest > 0, largest, 1.0)
         return cls(total, mean, largest * np.sqrt(share @ deviation**2))

@@ -1,7 +1,7 @@
-"""Checkpoints of a training: written every so many steps, picked up where it stopped.
+"""Checkpoints of a training, from which it resumes exactly.
 
-A checkpoint is a zip file of arrays in NumPy's format and of a text in JSON. Loading one
-runs no code, whoever has written it.
+A checkpoint is a zip file of arrays in NumPy's format and a JSON text. Loading a checkpoint
+runs no code from the file.
 """
 
 from sklearn_jlntk.checkpoint._callback import Checkpoint

@@ -1,4 +1,4 @@
-"""The callback that writes checkpoints."""
+"""Callback that writes checkpoints."""
 
 import os
 from copy import copy
@@ -12,38 +12,37 @@ __all__ = ["Checkpoint"]
 
 
 class Checkpoint:
-    """Callback that writes the model to a file while it is trained.
+    """Callback that writes the model to a file during training.
 
-    Set it on an estimator by ``set_callbacks``, in a pipeline on the network itself.
+    Set it on an estimator by ``set_callbacks``; in a pipeline, on the network itself.
 
     Parameters
     ----------
     path : path
-        File to write. It is replaced as a whole: whoever reads it finds the model of one
-        step or of another, and never a part of one. A relative path is that of the
-        folder in which the callback was made, wherever the process goes meanwhile.
+        File to write. It is replaced atomically: readers find the complete model of one
+        step. A relative path is resolved when the callback is created.
     every : int, default=10
-        Steps between two checkpoints. The end of a fit is one more.
+        Number of steps between checkpoints. Another one is written at the end of a fit.
 
     Attributes
     ----------
     path : Path
-        The file, as an absolute path.
+        Absolute path of the file.
     every : int
         As given.
 
     See Also
     --------
-    load_checkpoint : The estimator of the file, ready to go on.
+    load_checkpoint : Load the estimator, ready to resume its training.
 
     Notes
     -----
-    A checkpoint holds the fitted estimator, B twice, and none of the rows. Where it cannot
-    be written, for instance on a full disk, a `UserWarning` says so, the training goes on
-    and the checkpoint before stays as it is. The file has the permissions that `open`
-    gives, or keeps those that it has; a symbolic link is followed. Next to it stands, while
-    it is written, a file whose name ends in ``.partial``; one that a killed process has
-    left is removed by the next save.
+    A checkpoint holds the fitted estimator, with B and B(0), and no rows. If it cannot be
+    written, for instance since the disk is full, there is a `UserWarning`; the training
+    continues, and the previous checkpoint is kept. A new file has the permissions that
+    `open` gives, an existing one keeps its own, and symbolic links are followed. While a
+    checkpoint is written, there is a file next to it whose name ends in ``.partial``; if
+    a killed process leaves such a file, the next save removes it.
 
     Examples
     --------
@@ -67,34 +66,34 @@ class Checkpoint:
         self.every = every
 
     def setup(self, estimator, context):
-        """Nothing to prepare.
+        """Do nothing: there is nothing to prepare.
 
         Parameters
         ----------
         estimator : estimator
-            The one that is trained.
+            Estimator that is trained.
         context : CallbackContext
-            Its task.
+            Task of the fit.
         """
 
     def teardown(self, estimator, context):
-        """Nothing to clear away.
+        """Do nothing: there is nothing to clean up.
 
         Parameters
         ----------
         estimator : estimator
-            The one that was trained.
+            Estimator that was trained.
         context : CallbackContext
-            Its task.
+            Task of the fit.
         """
 
     def on_fit_task_begin(self, estimator, context):
-        """Nothing to do before a step.
+        """Do nothing before a step.
 
         Parameters
         ----------
         estimator : estimator
-            The one that is trained.
+            Estimator that is trained.
         context : CallbackContext
             Task of the step, or of the fit as a whole.
         """
@@ -105,11 +104,11 @@ class Checkpoint:
         Parameters
         ----------
         estimator : estimator
-            The one that is trained.
+            Estimator that is trained.
         context : CallbackContext
-            Task of the step, or of the fit as a whole.
+            Task of the step, or of the whole fit.
         fitted_estimator : estimator, default=None
-            The estimator as of this step.
+            Estimator after this step.
         """
         is_step = context.task_name == "step"
         if fitted_estimator is None:
@@ -130,7 +129,7 @@ class Checkpoint:
 
 
 def _checked(path):
-    """Absolute path of a file that can be replaced or made, or an error."""
+    """Absolute path of a file that can be created or replaced; raises if it cannot."""
     path = Path(path).absolute()
     folder = path.resolve().parent
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""The file of a checkpoint: a zip of arrays in NumPy's format and of a text in JSON."""
+"""File of a checkpoint: a zip of arrays in NumPy's format and a JSON text."""
 
 import json
 import os
@@ -19,21 +19,21 @@ _BEGIN_OF_ZIP = b"PK"
 
 
 def save_checkpoint(path, estimator):
-    """Write a fitted estimator to a file, in one move.
+    """Write a fitted estimator to a file, atomically.
 
     Parameters
     ----------
     path : path
-        File to replace or to make.
+        File to create or replace.
     estimator : estimator
-        Fitted, without callbacks.
+        Fitted estimator, without callbacks.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     TypeError
-        If an attribute is nothing that a checkpoint holds.
+        If a checkpoint cannot hold one of its attributes.
     """
     writer = Writer()
     try:
@@ -57,28 +57,28 @@ def save_checkpoint(path, estimator):
 
 
 def load_checkpoint(path):
-    """Estimator of a checkpoint, with ``warm_start=True``: `fit` goes on from there.
+    """Load the estimator of a checkpoint, with ``warm_start=True``, so that `fit` resumes.
 
-    Where the fit was not finished, `fit` on the same rows finishes it: steps taken count
-    towards `max_iter`, and weights and losses are those of a fit without interruption.
+    If the fit was not finished, `fit` on the same rows finishes it: earlier steps count
+    towards `max_iter`, and weights and losses equal those of an uninterrupted fit.
 
     Parameters
     ----------
     path : path
-        File that a `Checkpoint` has written. It may come from anybody: no code of it runs.
+        File written by a `Checkpoint`. It may be untrusted: no code from it is run.
 
     Returns
     -------
     estimator : estimator
-        Fitted, as after the step of the checkpoint, without callbacks.
+        Fitted estimator after the step of the checkpoint, without callbacks.
 
     Raises
     ------
     ValueError
-        If the file is no checkpoint, not a whole one, or holds something else than
-        checkpoints do.
+        If the file is not a checkpoint, is incomplete, or has contents that checkpoints
+        never have.
     ImportError
-        If its arrays are of a library that is not installed.
+        If its arrays belong to a library that is not installed.
 
     Notes
     -----
@@ -104,7 +104,7 @@ def load_checkpoint(path):
 
 
 def _read(archive, path):
-    """Estimator of an open zip file."""
+    """Read the estimator of an open zip file."""
     members = archive.infolist()
     if _TEXT not in {member.filename for member in members}:
         raise _is_none(path)
@@ -141,6 +141,7 @@ def _name(number):
 
 
 def _is_none(path):
+    """Error for a file that is not a checkpoint."""
     return ValueError(
         f"{os.fspath(path)!r} is no checkpoint of this package: a `Checkpoint` writes zip "
         f"files with {_TEXT!r} in them."
@@ -148,6 +149,7 @@ def _is_none(path):
 
 
 def _is_damaged(path, reason):
+    """Error for a truncated or damaged file."""
     return ValueError(
         f"The checkpoint {os.fspath(path)!r} is truncated or damaged: its "
         f"{os.stat(path).st_size} bytes are no whole zip file ({reason}). Take an earlier "
@@ -156,6 +158,7 @@ def _is_damaged(path, reason):
 
 
 def _is_forged(path, reason):
+    """Error for contents that this version never writes."""
     return ValueError(
         f"The checkpoint {os.fspath(path)!r} holds what this version of the package writes "
         f"into none: {reason}. Nothing of it was run. Load it with the version that wrote "

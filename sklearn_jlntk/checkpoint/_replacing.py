@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole, and what a save that was killed has left of them."""
+"""Replace files atomically, and remove partial files of killed saves."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # on Windows, which does not delete a file that is being written
+except ImportError:  # on Windows, where files that are being written cannot be deleted
     fcntl = None
 
 __all__ = ["replace_file"]
@@ -19,22 +19,21 @@ _SUFFIX = ".partial"
 
 
 def replace_file(path, write):
-    """Write a file beside its place, down to the disk, and move it there.
+    """Write a partial file, synchronise it with the disk, and rename it to its path.
 
     Parameters
     ----------
     path : path
-        File to replace or to make; where it is a symbolic link, the file that it is a
-        link to.
+        File to create or replace; a symbolic link is followed.
     write : callable
-        ``write(file)`` fills the new file, open for bytes.
+        ``write(file)`` writes the contents to a file that is open for bytes.
 
     Notes
     -----
-    The file has the permissions that ``open(path, "wb")`` would leave it with. While it is
-    written, its name is that of the file followed by sixteen digits and ``.partial``,
-    and it is locked. Files of such a name that nobody has locked are removed first: they
-    are of saves that were killed.
+    The permissions are those that ``open(path, "wb")`` would give. The name of the partial
+    file is that of the file with sixteen digits and ``.partial`` appended, and it is
+    locked while it is written. Partial files without a lock are removed first: they were
+    left by killed saves.
     """
     target = Path(os.path.realpath(path))
     _remove_abandoned(target)
@@ -47,8 +46,8 @@ def replace_file(path, write):
                 os.chmod(beside, stat.S_IMODE(os.stat(target).st_mode))
             os.fsync(file.fileno())
             if fcntl is None:
-                file.close()  # Windows moves no open file
-            # Locked until it is in its place, where nobody takes it for abandoned.
+                file.close()  # Windows cannot rename open files
+            # The lock is held until the rename, so that no other save removes the file.
             os.replace(beside, target)
     except BaseException:
         beside.unlink(missing_ok=True)
@@ -57,29 +56,29 @@ def replace_file(path, write):
 
 
 def _begin_beside(target):
-    """A new file beside the target, open and locked, and its path."""
+    """Path of a new partial file next to the target, and the open, locked file."""
     while True:
         beside = target.with_name(f"{target.name}.{secrets.token_hex(8)}{_SUFFIX}")
-        file = open(beside, "xb")  # noqa: SIM115 - it is the caller's
+        file = open(beside, "xb")  # noqa: SIM115 - the caller closes it
         _lock(file, wait=True)
         if beside.exists():
             return beside, file
-        file.close()  # another save took it for abandoned before it was locked
+        file.close()  # another save removed it before it was locked
 
 
 def _lock(file, *, wait):
-    """Lock an open file; whether that can be done now."""
+    """Lock an open file, and return whether that succeeded."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # locked by another one, or on a file system without locks
+    except OSError:  # locked by another process, or no locks on this file system
         return False
     return True
 
 
 def _remove_abandoned(target):
-    """Remove what saves of the target have left that were killed."""
+    """Remove partial files that killed saves of the target have left."""
     name = re.compile(re.escape(target.name) + r"\.[0-9a-f]{16}" + re.escape(_SUFFIX))
     for path in target.parent.iterdir():
         if name.fullmatch(path.name):
@@ -89,13 +88,13 @@ def _remove_abandoned(target):
 
 
 def _is_abandoned(path):
-    """Whether nobody is writing a file."""
+    """Whether no process is writing the file."""
     with open(path, "r+b") as file:
         return _lock(file, wait=False)
 
 
 def _sync_folder(folder):
-    """Bring the names of a folder down to the disk, where the system can."""
+    """Synchronise the entries of a folder with the disk, if the system supports it."""
     if os.name == "nt":
         return
     try:
@@ -105,6 +104,6 @@ def _sync_folder(folder):
         finally:
             os.close(descriptor)
     except OSError as error:
-        # Others say that this file system, or this user, has no such call.
+        # Other errors mean that the file system does not support it.
         if error.errno == errno.EIO:
             raise

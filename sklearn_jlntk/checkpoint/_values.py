@@ -1,9 +1,9 @@
-"""Fitted estimators as JSON and arrays, and back; nothing else can be made of them.
+"""Convert fitted estimators to JSON and arrays, and back.
 
-JSON has None, booleans, integers, floating numbers, texts and lists as they are. Whatever
-else an estimator may hold is an object with one entry, whose name says how it is made; the
-classes among them are those of a fixed table, and classes derived from them that have been
-imported already. Nothing is imported by a name in a file, and nothing in it is called.
+None, booleans, numbers, strings and lists are written as they are in JSON. Other values
+are objects with one entry, whose key is the kind of value. Their classes are those of a
+fixed table, and subclasses of them that are imported already. Reading a file imports no
+module and calls no function by a name in the file.
 """
 
 import base64
@@ -43,12 +43,12 @@ _BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 
 class Writer:
-    """Turns values to JSON, and collects their arrays.
+    """Convert values to JSON, and collect their arrays.
 
     Attributes
     ----------
     arrays : list of ndarray
-        Arrays, by the numbers that JSON has for them.
+        Arrays, at the indices by which the JSON refers to them.
     """
 
     def __init__(self):
@@ -57,7 +57,7 @@ class Writer:
         self._kept = []
 
     def write(self, value):
-        """JSON of a value, or a TypeError that names what cannot be kept."""
+        """JSON of a value; TypeError names types that cannot be saved."""
         if value is None or type(value) in (bool, int, float, str):
             return value
         if type(value) is list:
@@ -68,22 +68,22 @@ class Writer:
         raise TypeError(f"a {type(value).__name__}")
 
     def number_of(self, array):
-        """Number of an array, the same each time that it comes."""
+        """Index of an array, with its library and device; equal for the same array."""
         if id(array) not in self._numbers:
             values, *place = to_kept(array)
             self._numbers[id(array)] = [len(self.arrays), *place]
             self.arrays.append(values)
-            self._kept.append(array)  # so that no other array gets its id
+            self._kept.append(array)  # alive, so that no other array gets its id
         return self._numbers[id(array)]
 
 
 class Reader:
-    """Makes values of JSON and arrays.
+    """Convert JSON and arrays back to values.
 
     Parameters
     ----------
     read_array : callable
-        Gives the NumPy array of a number.
+        Returns the NumPy array at an index.
     """
 
     def __init__(self, read_array):
@@ -91,7 +91,7 @@ class Reader:
         self._arrays = {}
 
     def read(self, value):
-        """Value of JSON, or a ValueError where it is not what `Writer` writes."""
+        """Value of JSON; ValueError if `Writer` never writes such JSON."""
         if isinstance(value, list):
             return [self.read(item) for item in value]
         if not isinstance(value, dict):
@@ -103,7 +103,7 @@ class Reader:
         return read(self, written)
 
     def array(self, place):
-        """Array of a number, library and device, the same each time that it comes."""
+        """Array at an index, in a library and on a device; read once and then shared."""
         place = tuple(place)
         if place not in self._arrays:
             number, library, device = place
@@ -112,14 +112,14 @@ class Reader:
 
 
 def _is_stored(value):
-    """Whether a value is an array that NumPy's format has without pickles."""
+    """Whether a value is an array that NumPy's format stores without pickles."""
     if type(value) not in (np.ndarray, np.memmap):
         return not isinstance(value, np.generic) and is_array(value)
     return not value.dtype.hasobject and value.dtype.kind not in "TV"
 
 
 def _is_of_objects(value):
-    """Whether a value is an array of Python's objects, of texts for the most part."""
+    """Whether a value is an array of Python objects or strings."""
     return type(value) is np.ndarray and value.dtype.kind in "OT"
 
 
@@ -163,7 +163,7 @@ def _read_random_state(reader, written):
 
 
 def _write_requests(writer, requests):
-    """Requests of scikit-learn's metadata routing, by the methods that have some."""
+    """Requests of scikit-learn's metadata routing, by method."""
     found = {
         name: getattr(part, "requests", None) for name, part in vars(requests).items()
     }
@@ -179,7 +179,7 @@ def _read_requests(reader, written):
 
 
 def _write_dict(writer, value):
-    """Pairs of keys and values; an error says which value it is about."""
+    """Pairs of keys and values; errors name the key."""
     pairs = []
     for key, item in value.items():
         try:
@@ -207,14 +207,14 @@ def _read_object(reader, written):
 
 
 def _name_of(cls):
-    """Name of a class of the table, or of one that somebody has derived from them."""
+    """Name of a class of the table, or full name of a subclass."""
     if _CLASSES.get(cls.__name__) is cls:
         return cls.__name__
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _class_of(name):
-    """Class of a name: of the table, or derived from one of it and imported already."""
+    """Class of the table with this name, or an imported subclass with this full name."""
     if name in _CLASSES:
         return _CLASSES[name]
     derived = list(_CLASSES.values())
@@ -240,7 +240,7 @@ def _read_named(reader, written):
     return cls(*reader.read(items))
 
 
-# How each kind of value is told, written and read; the first that fits is taken.
+# Test, writer and reader for each kind of value; the first kind whose test is true is used.
 _KINDS = {
     "array": (
         _is_stored,
