@@ -52,6 +52,7 @@ BENCHMARKS = {
     "tangent-kernels": "kernels.tangent",
     "eigenvalues": "kernels.eigenvalues",
     "large-kernels": "large_data.kernel_regression",
+    "growth": "large_data.growth",
     "preconditioners": "large_data.preconditioners",
     "out-of-core": "large_data.out_of_core",
     "reading": "large_data.reading",
