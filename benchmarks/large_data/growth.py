@@ -3,7 +3,7 @@
 Rows have 32 columns of float64, targets are those of a ReLU network with noise, and labels
 are their signs. Each estimator has a process of its own; memory is the growth of its peak
 during `fit` and `predict`, beside the rows. The exact kernel regressions are measured up to
-8,000 rows: beyond, their time grows with the cube and their memory with the square.
+4,000 rows: beyond, their time grows with the cube and their memory with the square.
 Each estimator has been fitted to 1,000 rows before, so that no compiling is timed.
 """
 
@@ -68,10 +68,10 @@ def measure(name, n):
 def add_arguments(parser):
     """Numbers of rows."""
     parser.add_argument(
-        "--rows", type=int, nargs="*", default=[1000, 4000, 8000, 64000]
+        "--rows", type=int, nargs="*", default=[1000, 2000, 4000, 64000]
     )
     parser.add_argument(
-        "--exact-rows", type=int, default=8000, help="most of exact ones"
+        "--exact-rows", type=int, default=4000, help="most of exact ones"
     )
 
 
