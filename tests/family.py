@@ -30,6 +30,9 @@ ESTIMATORS = {
     "exact classifier, metric": NTKKernelClassifier(metric="agop"),
     "exact classifier, unit": NTKKernelClassifier(alpha=0.1, normalize="unit"),
     "Nystroem": NystroemNTKKernel(**NYSTROEM),
+    "Nystroem, several alpha": NystroemNTKKernel(
+        n_centers=12, random_state=0, alpha=[0.1, 1.0]
+    ),
     "Nystroem, unit": NystroemNTKKernel(normalize="unit", **NYSTROEM),
     "Nystroem, as given": NystroemNTKKernel(normalize=None, **NYSTROEM),
     "BC": JLFactorizedNTKRegressor(alpha=0.1, **NETWORK),

@@ -138,6 +138,7 @@ SIGNATURES = {
     "NystroemNTKKernel": {
         "*": None,
         "n_centers": 1000,
+        "centers": None,
         "depth": 1,
         "train": "first",
         "bias": 0.0,
@@ -198,7 +199,7 @@ METHODS = {
     "NTKKernelClassifier": (
         "attribute decision_function fit predict predict_proba score"
     ),
-    "NystroemNTKKernel": "fit predict score",
+    "NystroemNTKKernel": "fit predict predict_interval score",
     "FJLT": "fit get_feature_names_out inverse_transform transform",
 }
 

@@ -107,13 +107,13 @@ def validate_rows(estimator, X, *, reset, ensure_all_finite=True):
     return _canonical(X)
 
 
-def check_rows(X, *, dtype=None, accept_sparse="csr"):
+def check_rows(X, *, dtype=None, accept_sparse="csr", input_name="X"):
     """Validate rows like `validate_rows`, without an estimator.
 
     They are converted to `dtype`; None keeps float32 and converts others to float64.
     """
     dtype = _float_dtypes(X) if dtype is None else dtype
-    X = check_array(X, accept_sparse=accept_sparse, dtype=dtype, input_name="X")
+    X = check_array(X, accept_sparse=accept_sparse, dtype=dtype, input_name=input_name)
     return _canonical(X)
 
 

@@ -1,7 +1,6 @@
 """Base class of the kernel estimators with one coefficient for each distinct row."""
 
 from contextlib import contextmanager
-from numbers import Real
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -17,14 +16,15 @@ from sklearn_jlntk._backend.array_api import (
     to_host,
 )
 from sklearn_jlntk._backend.sparse_rows import take_rows
-from sklearn_jlntk._validation import Interval, StrOptions
 from sklearn_jlntk.kernel_regression._base import (
     KernelEstimator,
     numbers_of,
 )
 from sklearn_jlntk.kernel_regression._distinct_rows import DistinctRows
 from sklearn_jlntk.kernel_regression._leave_one_out import (
+    ALPHA_CONSTRAINTS,
     GRID,
+    candidates,
     choose_alpha,
     typical_weight,
 )
@@ -43,11 +43,7 @@ class DualEstimator(Attribution, MetricEstimator, KernelEstimator):
     _parameter_constraints: dict = {
         **KernelEstimator._parameter_constraints,
         **MetricEstimator._parameter_constraints,
-        "alpha": [
-            Interval(Real, 0, None, closed="left"),
-            StrOptions({"loo"}),
-            "array-like",
-        ],
+        "alpha": ALPHA_CONSTRAINTS,
     }
 
     def _merge_rows(self, X, targets, sample_weight, output_shape):
@@ -75,19 +71,7 @@ class DualEstimator(Attribution, MetricEstimator, KernelEstimator):
 
     def _candidates(self):
         """Candidates for alpha as an array; None if alpha is a number."""
-        if isinstance(self.alpha, Real):
-            return None
-        if isinstance(self.alpha, str):
-            return np.asarray(self._grid) * self._weight_scale_
-        alphas = np.asarray(self.alpha, dtype=float)
-        is_valid = np.all(np.isfinite(alphas) & (alphas > 0))
-        if alphas.ndim != 1 or not alphas.size or not is_valid:
-            raise ValueError(
-                f"alpha={self.alpha!r} holds candidates for leave-one-out; these are one "
-                "or more positive, finite numbers in one dimension. Use 'loo' for "
-                f"{len(self._grid)} values from {self._grid[0]:g} to {self._grid[-1]:g}."
-            )
-        return alphas
+        return candidates(self.alpha, self._grid, self._weight_scale_)
 
     def _choose_alpha(self, alphas, score, unit=1.0):
         """`Choice` of alpha by its score; sets `alpha_`, `loo_score_` and `loo_scores_`.

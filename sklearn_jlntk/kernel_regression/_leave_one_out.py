@@ -8,22 +8,33 @@ intercept is linear in z, :math:`r_i(z) = (G z)_i / G_{ii}`. With the intercept 
 """
 
 from dataclasses import replace
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
+from sklearn_jlntk._validation import Interval, StrOptions
 
 __all__ = [
+    "ALPHA_CONSTRAINTS",
     "CLASS_GRID",
     "GRID",
     "Choice",
+    "best_place",
+    "candidates",
     "choose_alpha",
     "means_of_others",
     "typical_weight",
     "with_column_of_ones",
 ]
 
+# Kinds of the parameter `alpha`: one ridge, or candidates.
+ALPHA_CONSTRAINTS = [
+    Interval(Real, 0, None, closed="left"),
+    StrOptions({"loo"}),
+    "array-like",
+]
 # From almost no ridge to almost nothing but the mean, for kernels of about one on the
 # diagonal and weights of about one.
 GRID = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2)
@@ -31,6 +42,11 @@ GRID = (1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2)
 CLASS_GRID = (1e-4, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 # Relative difference below which scores count as equal.
 _EQUAL = 1e-6
+
+_NO_SCORE = (
+    "Leave-one-out gave no number at any alpha: the kernel of these rows, or the targets, "
+    "over- or underflow. Scale the columns of X, for instance by StandardScaler."
+)
 
 
 class Choice(NamedTuple):
@@ -52,6 +68,41 @@ class Choice(NamedTuple):
     scores: np.ndarray
     dual: object
     left_out: np.ndarray
+
+
+def candidates(alpha, grid, unit):
+    """Candidates for alpha as an array; None if it is a number.
+
+    Those of ``"loo"`` are the grid times the unit.
+    """
+    if isinstance(alpha, Real):
+        return None
+    if isinstance(alpha, str):
+        return np.asarray(grid) * unit
+    alphas = np.asarray(alpha, dtype=float)
+    is_valid = np.all(np.isfinite(alphas) & (alphas > 0))
+    if alphas.ndim != 1 or not alphas.size or not is_valid:
+        raise ValueError(
+            f"alpha={alpha!r} holds candidates for leave-one-out; these are one or more "
+            f"positive, finite numbers in one dimension. Use 'loo' for {len(grid)} values "
+            f"from {grid[0]:g} to {grid[-1]:g}."
+        )
+    return alphas
+
+
+def best_place(alphas, scores):
+    """Place of the best score, as `choose_alpha` takes it.
+
+    Raises a ValueError if no score is a number.
+    """
+    best = None
+    for place in np.argsort(alphas)[::-1].tolist():
+        value = scores[place]
+        if not np.isnan(value) and (best is None or _is_better(value, scores[best])):
+            best = place
+    if best is None:
+        raise ValueError(_NO_SCORE)
+    return best
 
 
 def choose_alpha(system, alphas, score, *, intercept):
@@ -92,11 +143,7 @@ def choose_alpha(system, alphas, score, *, intercept):
         ):
             best = Choice(place, scores, dual, left_out)
     if best is None:
-        raise ValueError(
-            "Leave-one-out gave no number at any alpha: the kernel of these rows, or the "
-            "targets, over- or underflow. Scale the columns of X, for instance by "
-            "StandardScaler."
-        )
+        raise ValueError(_NO_SCORE)
     return best
 
 

@@ -1,5 +1,6 @@
 """Kernel regression on centers, for tables whose kernel matrix does not fit in memory."""
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,15 +10,11 @@ from sklearn.utils import check_random_state
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
-    available_device,
     check_card,
-    float_dtypes,
     from_host,
-    host_or_cuda,
     prototype,
     to_host,
 )
-from sklearn_jlntk._backend.sparse_rows import take_rows
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
@@ -25,15 +22,16 @@ from sklearn_jlntk._validation import (
     validate_chunk,
     validate_rows_and_targets,
 )
-from sklearn_jlntk.kernel_regression._base import KernelEstimator
-from sklearn_jlntk.kernel_regression._conjugate_gradients import (
-    independent_centers,
-    solve_on_centers,
+from sklearn_jlntk.kernel_regression._centers import CentersEstimator
+from sklearn_jlntk.kernel_regression._conjugate_gradients import solve_on_centers
+from sklearn_jlntk.kernel_regression._leave_one_out import (
+    ALPHA_CONSTRAINTS,
+    typical_weight,
 )
-from sklearn_jlntk.kernel_regression._leave_one_out import typical_weight
-from sklearn_jlntk.kernel_regression._rows_by_centers import KernelWithCenters
+from sklearn_jlntk.kernel_regression._ridges_on_centers import (
+    RidgesOnCentersEstimator,
+)
 from sklearn_jlntk.kernel_regression._training_rows import TrainingRows
-from sklearn_jlntk.kernels._matrix import assemble
 from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = ["NystroemNTKKernel"]
@@ -45,7 +43,7 @@ _SKETCH_ROWS = 4
 _SEEN = 1e-3
 
 
-class NystroemNTKKernel(RegressorMixin, KernelEstimator):
+class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimator):
     r"""Kernel regression with the neural tangent kernel on a sample of centers.
 
     :class:`NTKKernel` for many rows: ridge regression in the span of the kernel functions
@@ -57,7 +55,9 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     n_centers : int, default=1000
         Number of centers, drawn from the distinct rows of positive weight; all of them if
         there are fewer. With all rows as centers, this is the regression of
-        :class:`NTKKernel`.
+        :class:`NTKKernel`. Ignored if `centers` are given.
+    centers : array-like or sparse matrix of shape (n_given, n_features), default=None
+        Centers, any points in the units of X. None draws `n_centers` of the rows.
     depth : int, default=1
         Number of hidden layers; 0 is the linear kernel.
     train : {"first", "all"}, default="first"
@@ -65,10 +65,12 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
     bias : float, default=0.0
         Standard deviation of the biases at the start. Independent of the constant
         coordinate of `normalize`.
-    alpha : float, default=1.0
+    alpha : float, "loo" or array-like of shape (n_alphas,), default=1.0
         Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i - b -
         f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`. Multiplying all weights by a number has
-        the effect of dividing `alpha` by it.
+        the effect of dividing `alpha` by it. Of several candidates, all positive, the one
+        of the smallest leave-one-out error is taken; ``"loo"`` has those of
+        :class:`NTKKernel`.
     fit_intercept : bool, default=True
         Whether b is the weighted mean of y, or zero.
     tol : float, default=1e-6
@@ -110,10 +112,18 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         Coefficients of the kernel with the centers.
     intercept_ : float or array of shape (n_outputs,)
         Weighted mean of y, or zero.
+    alpha_ : float
+        Ridge that was used.
+    loo_score_ : float
+        Minus the weighted mean squared error of the predictions of each row by the
+        regression on the others. Only with candidates.
+    loo_scores_ : array of shape (n_alphas,)
+        The same for each candidate.
     n_iter_ : int
-        Iterations of the conjugate gradients.
+        Iterations of the conjugate gradients; one with candidates, which need none.
     residual_ : float
-        Relative residual of the solution, recomputed from the coefficients.
+        Relative residual of the solution, recomputed from the coefficients. Only with a
+        number as `alpha`.
     row_scaling_, target_scaling_ : RowScaling, TargetScaling
         Scaling of rows by the norm of the training rows; mean and scale of the targets.
     input_projection_ : Operator of shape (n_components, n_inputs)
@@ -169,8 +179,10 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
 
     _fitted_rows_name = "centers_"
     _parameter_constraints: dict = {
-        **KernelEstimator._parameter_constraints,
+        **CentersEstimator._parameter_constraints,
         "n_centers": [Interval(Integral, 1, None, closed="left")],
+        "centers": ["array-like", "sparse matrix", None],
+        "alpha": ALPHA_CONSTRAINTS,
         "tol": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
     }
@@ -179,6 +191,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         self,
         *,
         n_centers=1000,
+        centers=None,
         depth=1,
         train="first",
         bias=0.0,
@@ -197,6 +210,7 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
         random_state=None,
     ):
         self.n_centers = n_centers
+        self.centers = centers
         self.depth = depth
         self.train = train
         self.bias = bias
@@ -249,14 +263,24 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             weight = np.ones(len(z)) if weight is None else to_host(weight)
             weight = weight.astype(np.float64)
             self.row_scaling_ = rows.norm(weight).scaling(self.normalize)
-            distinct = rows.distinct(weight > 0)
+            hashes = rows.hashes()
+            distinct = rows.distinct(weight > 0, hashes)
             like = prototype(rows.like)
             n_positive = int(np.count_nonzero(weight))
             self._draw(
                 (n_positive, X.shape[1]), y.shape[1:], lambda: len(distinct), like
             )
-            solution = self._solve(rows, z, weight, distinct, like)
+            # The first four seeds are those of C, A, v and B.
+            seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)[4]
+            drawn = self._draw_centers(rows, distinct, seed)
+            rng = partial(np.random.default_rng, [seed, 1])
+            if not isinstance(self.alpha, Real):
+                self._fit_candidates(rows, z, weight, hashes, drawn, rng())
+                self.n_iter_ = 1
+                return self
+            solution = self._solve(rows, z, weight, drawn, rng)
             self._keep_model(solution.coefficients)
+            self.alpha_ = float(self.alpha)
             self.n_iter_, self.residual_ = solution.n_iter, solution.residual
         if not solution.converged:
             warn_user(
@@ -273,48 +297,31 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             return TrainingRows(X, lambda part: validate_chunk(self, X, part))
         return TrainingRows(X)
 
-    def _solve(self, rows, targets, weight, distinct, like):
-        """Draw the centers, set them, and compute the `Solution` of the regression.
+    def _solve(self, rows, targets, weight, drawn, rng):
+        """`Solution` of the regression on drawn centers, by conjugate gradients.
 
         It is computed in the dtype of the rows, and once more in double precision if
         rounding leaves a residual that affects predictions.
         """
-        # The first four seeds are those of C, A, v and B.
-        seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)[4]
-        size = min(int(self.n_centers), len(distinct))
-        drawn = np.random.default_rng(seed).choice(
-            len(distinct), size, replace=False, shuffle=False
-        )
-        drawn = rows.take(distinct[np.sort(drawn)])
         # Weights are scaled to about one, and the ridge with them.
         unit = typical_weight(weight)
         # The residual is relative to the weighted sum over all rows; in the worst case
         # the row of the smallest weight carries all of it.
         lightest = np.min(weight[weight > 0]) * np.count_nonzero(weight)
         unevenness = np.sqrt(np.sum(weight / lightest))
-        dtypes = float_dtypes(host_or_cuda(like, available_device(self.device)))
-        for dtype in dtypes:
+        for dtype in self._computing_dtypes_of(rows):
             solution = self._solve_in(
                 dtype,
                 *(rows, drawn, targets, weight / unit, float(self.alpha) / unit),
-                np.random.default_rng([seed, 1]),
+                rng(),
             )
             if solution.residual * unevenness < _SEEN:
                 break
         return solution
 
     def _solve_in(self, dtype, rows, drawn, targets, weight, alpha, rng):
-        """`Solution` in one dtype; sets the centers that are independent in this dtype."""
-        K = to_host(assemble(self._kernel_, self._columns(drawn, dtype)))
-        T, kept = independent_centers(K.astype(np.float64), np.finfo(K.dtype).eps)
-        self.centers_ = take_rows(drawn, kept)
-        self.n_centers_ = len(kept)
-        matrix = KernelWithCenters(
-            self._kernel_,
-            rows.blocks,
-            lambda X: self._columns(X, dtype),
-            self._columns(self.centers_, dtype),
-        )
+        """`Solution` in one dtype; sets the centers."""
+        matrix, T = self._matrix_on_centers(dtype, rows, drawn)
         like = matrix.centers.norms
         targets, weight = (from_host(a, like, dtype) for a in (targets, weight))
         return solve_on_centers(
@@ -328,27 +335,6 @@ class NystroemNTKKernel(RegressorMixin, KernelEstimator):
             tol=self.tol,
             max_iter=self.max_iter,
         )
-
-    def predict(self, X):
-        """Predictions of the regression.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows, in the namespace of those in `fit`, or rows on disk, which are read in
-            chunks.
-
-        Returns
-        -------
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the namespace and dtype of X; in double precision where
-            targets overflow in float32, or differ by less than its rounding.
-
-        Notes
-        -----
-        The kernel between X and the centers is not stored.
-        """
-        return self._outputs(X, "predict")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

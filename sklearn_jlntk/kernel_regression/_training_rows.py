@@ -39,23 +39,29 @@ class TrainingRows:
     @property
     def like(self):
         """Array of the namespace, device and dtype of the rows."""
-        first = self.X if self.read is None else self.read(slice(0, 1))
-        return numbers_of(first)
+        return numbers_of(self.first())
+
+    def first(self):
+        """Some rows, the first at least."""
+        return self.X if self.read is None else self.read(slice(0, 1))
 
     def norm(self, weight):
         """`RowNorm` of the weighted rows."""
         parts = (RowNorm.of(rows, weight[part]) for part, rows in self.blocks())
         return sum(parts, start=RowNorm(0.0, 0.0))
 
-    def distinct(self, counts):
+    def hashes(self):
+        """Hash of each row, equal for equal rows."""
+        return np.concatenate([row_hashes(rows) for _, rows in self.blocks()])
+
+    def distinct(self, counts, hashes):
         """Positions of the distinct rows among those with `counts` above zero.
 
         They are sorted by the hashes of the rows, an order that does not depend on the
         positions and repetitions of rows.
         """
-        hashes = [row_hashes(rows) for _, rows in self.blocks()]
         positions = np.flatnonzero(counts)
-        _, first = np.unique(np.concatenate(hashes)[positions], return_index=True)
+        _, first = np.unique(hashes[positions], return_index=True)
         return positions[first]
 
     def take(self, positions):

@@ -1,0 +1,298 @@
+r"""Kernel ridge regression on centers for several ridges, from one Gram matrix.
+
+With the kernel of the centers :math:`K_{MM} = T^T T`, the rows :math:`\phi = T^{-T} k_Z(x)`
+make the regression on M centers a ridge regression with the matrix :math:`S + \alpha I`,
+where :math:`S = \sum_i w_i \phi_i \phi_i^T`. One pass over the rows sums S, and one
+eigendecomposition solves for all ridges. With the leverage
+
+.. math:: q_i = \phi_i^T (S + \alpha I)^{-1} \phi_i,
+
+the error at row i of the regression on the others is :math:`r_i = (z_i - f(x_i)) / (1 - w_i
+q_i)`, which a second pass computes for all ridges. The predictions of that regression are
+
+.. math:: \mu_{-i}(x) = \mu(x) - w_i \phi(x)^T (S + \alpha I)^{-1} \phi_i \, r_i.
+
+Both are without an intercept; with one, the mean of the other targets is subtracted first.
+Repeated rows are left out together.
+
+S is summed in coordinates in which it is close to the identity if all rows are like the
+centers. Rounding is then small beside each of its eigenvalues, and not only beside the
+largest.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import blas, cholesky, solve_triangular
+
+from sklearn_jlntk._backend.array_api import from_host, is_numpy_array, to_host
+from sklearn_jlntk._backend.slices import batches
+from sklearn_jlntk._backend.threads import map_shares
+from sklearn_jlntk.kernel_regression._left_out import LeftOutRegressions
+from sklearn_jlntk.kernels._matrix import assemble
+
+__all__ = ["Groups", "KeptChanges", "RidgesOnCenters", "rounding_as_ridge"]
+
+# Rows whose kernel with the centers is in memory at a time in each thread, on the CPU and
+# on a device.
+_PANEL, _DEVICE_PANEL = 768, 4096
+
+
+class Groups(NamedTuple):
+    """Samples with what they share with the samples of equal rows; on the host.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n, p)
+        Centred and scaled targets of the samples.
+    weight : ndarray of shape (n,)
+        Their weights, one for a typical row.
+    mean : ndarray of shape (n, p)
+        Weighted mean of the targets of equal rows.
+    total : ndarray of shape (n,)
+        Weight of all equal rows.
+    """
+
+    targets: np.ndarray
+    weight: np.ndarray
+    mean: np.ndarray
+    total: np.ndarray
+
+    @classmethod
+    def of(cls, targets, weight, place):
+        """Groups of the samples of the same place, None where all rows are distinct."""
+        if place is None:
+            return cls(targets, weight, targets, weight)
+        total = np.bincount(place, weight)
+        share = weight / np.where(total > 0, total, 1.0)[place]
+        means = [np.bincount(place, share * column)[place] for column in targets.T]
+        return cls(targets, weight, np.stack(means, axis=1), total[place])
+
+    def take(self, positions):
+        """Groups of some of the samples."""
+        return Groups(*(a[positions] for a in self))
+
+    def means_of_others(self, total):  # -> (n, p)
+        """Mean target of the samples of other rows; all have the mean zero."""
+        others = total - self.total
+        others = np.where(others > 1e-14 * total, others, np.inf)
+        return -(self.total / others)[:, None] * self.mean
+
+
+@dataclass(frozen=True, eq=False)
+class RidgesOnCenters:
+    """Regressions on centers at any ridge, by one eigendecomposition; on the host.
+
+    Parameters
+    ----------
+    T : ndarray of shape (M, M)
+        Upper factor of the kernel of the centers.
+    eigenvalues : ndarray of shape (M,)
+        Of S, none negative.
+    vectors : ndarray of shape (M, M)
+        Eigenvectors in columns.
+    seen : ndarray of shape (M, p + 1)
+        Coordinates of the sums of rows times targets, and times one.
+    total : float
+        Sum of the weights.
+    """
+
+    T: np.ndarray
+    eigenvalues: np.ndarray
+    vectors: np.ndarray
+    seen: np.ndarray
+    total: float
+
+    @classmethod
+    def of(cls, matrix, T, groups, least_alpha):
+        """One pass over the rows of a `KernelWithCenters`, whose centers have the factor T.
+
+        `least_alpha` is the smallest ridge that will be asked for.
+        """
+        R = _expected_factor(T, np.sum(groups.weight), least_alpha)
+        basis = solve_triangular(T, solve_triangular(R, np.eye(len(R))))
+        targets = np.hstack([groups.targets, np.ones((len(groups.targets), 1))])
+        gram, right = _gram(matrix, basis, np.sqrt(groups.weight), targets)
+        eigenvalues, vectors = np.linalg.eigh(R.T @ gram @ R)
+        seen = vectors.T @ (R.T @ right)
+        eigenvalues = np.clip(eigenvalues, 0.0, None)
+        return cls(T, eigenvalues, vectors, seen, float(np.sum(groups.weight)))
+
+    def coefficients(self, alpha):  # -> (M, p + 1)
+        """Coefficients of the kernel with the centers, for targets and for ones."""
+        return solve_triangular(self.T, self.vectors @ self._filtered(alpha))
+
+    def scores(self, matrix, groups, alphas, share, *, intercept):  # -> (n_alphas,)
+        """Minus the mean squared error of rows left out, outputs by their shares.
+
+        Not a number at ridges that leave rows with a leverage of one to rounding.
+        """
+        basis = solve_triangular(self.T, self.vectors)
+        filtered = np.hstack([self._filtered(alpha) for alpha in alphas])
+        inverse = 1 / (self.eigenvalues[:, None] + np.asarray(alphas))
+        like = matrix.centers.norms
+        basis, filtered, inverse = (
+            from_host(a, like, like.dtype) for a in (basis, filtered, inverse)
+        )
+
+        def losses(rows, panel):
+            panel = panel @ basis
+            outputs = np.split(_on_host(panel @ filtered), len(alphas), axis=1)
+            panel *= panel
+            leverages = _on_host(panel @ inverse).T
+            here = groups.take(rows)
+            pairs = zip(outputs, leverages, strict=True)
+            return (np.array([self._loss(*p, here, share, intercept) for p in pairs]),)
+
+        return -_summed(matrix, losses)[0] / self.total
+
+    def _loss(self, outputs, leverage, groups, share, intercept):
+        """Weighted sum of squared errors of some samples left out."""
+        errors = self._errors(outputs, leverage, groups, intercept)
+        errors = errors + groups.targets - groups.mean
+        return groups.weight @ np.mean(errors**2 * share, axis=1)
+
+    def _errors(self, outputs, leverage, groups, intercept):  # -> (n, p)
+        """Errors of the means of equal rows by the regressions on the others."""
+        left = 1 - groups.total * leverage
+        left = np.where(left > np.finfo(float).eps, left, np.nan)[:, None]
+        errors = (groups.mean - outputs[:, :-1]) / left
+        if intercept:
+            means = groups.means_of_others(self.total)
+            errors = errors - means * (1 - outputs[:, -1:]) / left
+        return errors
+
+    def leave_out(self, K, prior, groups, alpha, *, intercept):
+        """`LeftOutRegressions` without some of the rows, each by itself.
+
+        K (n, M) is the kernel between them and the centers, and `prior` (n,) with
+        themselves.
+        """
+        inverse = 1 / (self.eigenvalues + alpha)
+        whitened = solve_triangular(self.T, K.T, trans="T").T
+        rows = whitened @ self.vectors
+        leverage = rows**2 @ inverse
+        outputs = rows @ self._filtered(alpha)
+        errors = self._errors(outputs, leverage, groups, intercept)
+        means = groups.means_of_others(self.total)
+        others = alpha * leverage / (1 - groups.total * leverage)
+        variance = prior - np.sum(whitened**2, axis=1) + others
+        basis = solve_triangular(self.T, self.vectors)
+        sensitivity = (groups.total[:, None] * rows * inverse) @ basis.T
+        explaining = (basis * (1 - alpha * inverse)) @ basis.T
+        return LeftOutRegressions(
+            self.coefficients(alpha),
+            KeptChanges(sensitivity, explaining),
+            errors,
+            means if intercept else np.zeros_like(means),
+            variance,
+            alpha,
+        )
+
+    def _filtered(self, alpha):
+        """Coordinates of the solution."""
+        return self.seen / (self.eigenvalues + alpha)[:, None]
+
+
+class KeptChanges(NamedTuple):
+    """Linear maps from the kernel with the centers to what `LeftOutRegressions` apply.
+
+    Parameters
+    ----------
+    sensitivity : ndarray of shape (n, M)
+        To the sensitivity to each of n rows.
+    explaining : ndarray of shape (M, M)
+        To what, multiplied by the kernel, explains variance.
+    """
+
+    sensitivity: np.ndarray
+    explaining: np.ndarray
+
+    def __call__(self, K):  # (M, n_rows) -> (n, n_rows), (M, n_rows)
+        """Both maps, where the kernel is."""
+        return tuple(from_host(a, K, K.dtype) @ K for a in self)
+
+
+def rounding_as_ridge(T, eps, largest, total):
+    """Ridge of about the effect of rounding the kernel with relative errors of `eps`.
+
+    They are amplified by the inverse of T, and independent from row to row. `largest` is
+    that of the kernel, `total` the sum of the weights.
+    """
+    inverse = solve_triangular(T, np.eye(len(T)))
+    return total * (eps * largest) ** 2 * float(np.sum(inverse**2))
+
+
+def _expected_factor(T, total, least_alpha):
+    """Upper factor of S if all rows were like the centers, plus a ridge."""
+    gram = (total / len(T)) * (T @ T.T)
+    eps = np.finfo(gram.dtype).eps
+    gram.flat[:: len(T) + 1] += least_alpha + len(T) * eps * np.trace(gram)
+    return cholesky(gram, overwrite_a=True)
+
+
+def _gram(matrix, basis, root, targets):
+    """Sums over the rows of outer products in a basis, and of their products with targets.
+
+    basis (M, M), upper triangular; root (n,) of the weights; targets (n, p).
+    """
+    like = matrix.centers.norms
+    basis = from_host(basis, like, like.dtype)
+
+    def products(rows, panel):
+        panel = _times_upper(panel, basis)
+        panel *= from_host(root[rows], like, like.dtype)[:, None]
+        weighted = from_host(root[rows, None] * targets[rows], like, like.dtype)
+        return _on_host(panel.T @ panel), _on_host(panel.T @ weighted)
+
+    return _summed(matrix, products)
+
+
+def _summed(matrix, values):
+    """Sums over all rows of some arrays, the `values(rows, panel)` of panels of rows.
+
+    `panel` is the kernel of a slice of rows with all centers, and may be overwritten.
+    """
+    like, found = matrix.centers.norms, []
+    length = _PANEL if is_numpy_array(like) else _DEVICE_PANEL
+    for where, X in matrix.blocks():
+
+        def work(share, where=where, X=X):
+            total = None
+            for some in batches(share.stop - share.start, length):
+                rows = slice(share.start + some.start, share.start + some.stop)
+                x = matrix.columns_of(X[rows, :])
+                panel = assemble(matrix.kernel, x, matrix.centers)
+                part = values(
+                    slice(where.start + rows.start, where.start + rows.stop), panel
+                )
+                total = part if total is None else _added(total, part)
+            return total
+
+        found += map_shares(work, X.shape[0], like)
+    total, *others = found
+    for part in others:
+        total = _added(total, part)
+    return total
+
+
+def _added(total, part):
+    """Arrays plus others, in place."""
+    for a, b in zip(total, part, strict=True):
+        a += b
+    return total
+
+
+def _on_host(a):
+    """Host array in double precision, of which nobody else has the memory."""
+    return np.array(to_host(a), dtype=np.float64)
+
+
+def _times_upper(panel, basis):
+    """Product of rows with an upper triangular matrix, in half of the operations."""
+    if not is_numpy_array(panel):
+        return panel @ basis
+    trmm = blas.strmm if panel.dtype == np.float32 else blas.dtrmm
+    # BLAS has columns where NumPy has rows: the transposed product, in place.
+    return trmm(1.0, basis.T, panel.T, lower=True, overwrite_b=True).T

@@ -1,0 +1,110 @@
+"""Fit of the regression on centers to several ridges, and its regressions without a row."""
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_jlntk._backend.array_api import float_dtypes, from_host, name_of, to_host
+from sklearn_jlntk.kernel_regression._direct_on_centers import (
+    Groups,
+    RidgesOnCenters,
+    rounding_as_ridge,
+)
+from sklearn_jlntk.kernel_regression._leave_one_out import (
+    GRID,
+    best_place,
+    candidates,
+    typical_weight,
+)
+from sklearn_jlntk.kernel_regression._left_out import Samples, UncertainPredictions
+from sklearn_jlntk.kernels._matrix import assemble
+
+__all__ = ["RidgesOnCentersEstimator"]
+
+# Rows that intervals leave out, one at a time.
+_LEFT_OUT_ROWS = 2000
+# Largest effect of rounding the kernel, as a share of the smallest ridge.
+_ROUNDING_SHARE = 0.05
+
+
+class RidgesOnCentersEstimator(UncertainPredictions):
+    """Mixin of `NystroemNTKKernel` with the fit to several ridges."""
+
+    def _fit_candidates(self, rows, targets, weight, hashes, drawn, rng):
+        """Set the model of the ridge with the best leave-one-out score.
+
+        It is computed in the dtype of the rows, unless rounding the kernel to it acts like
+        a ridge that is not small beside the smallest candidate.
+        """
+        _, place = np.unique(hashes, return_inverse=True)
+        totals = np.bincount(place, weight)
+        unit = typical_weight(totals[totals > 0])
+        is_repeated = len(totals) < len(place)
+        groups = Groups.of(targets, weight / unit, place if is_repeated else None)
+        alphas = candidates(self.alpha, GRID, unit)
+        for dtype in self._computing_dtypes_of(rows):
+            matrix, T = self._matrix_on_centers(dtype, rows, drawn)
+            rounding = rounding_as_ridge(
+                T,
+                float(np.finfo(name_of(dtype)).eps),
+                float(np.max(to_host(self._kernel_.diagonal(matrix.centers)))),
+                np.sum(groups.weight),
+            )
+            if rounding <= _ROUNDING_SHARE * np.min(alphas) / unit:
+                break
+        ridges = RidgesOnCenters.of(matrix, T, groups, np.min(alphas) / unit)
+        scale = np.atleast_1d(self.target_scaling_.scale)
+        scores = ridges.scores(
+            matrix,
+            groups,
+            (alphas / unit).tolist(),
+            (scale / np.max(scale)) ** 2,
+            intercept=self._has_intercept_,
+        )
+        chosen = best_place(alphas, scores)
+        self.alpha_ = float(alphas[chosen])
+        scores = scores * np.max(scale) ** 2
+        like = self._beside_fitted()
+        self.loo_score_ = float(scores[chosen])
+        self.loo_scores_ = from_host(scores, like, float_dtypes(like)[-1])
+        self._keep_model(ridges.coefficients(self.alpha_ / unit)[:, :-1])
+        self._keep_left_out(rows, groups, ridges, self.alpha_ / unit, rng)
+
+    def _keep_left_out(self, rows, groups, ridges, alpha, rng):
+        """Keep the regressions without one row each, for some of the rows."""
+        positions = np.flatnonzero(groups.weight)
+        size = min(_LEFT_OUT_ROWS, len(positions))
+        positions = np.sort(rng.choice(positions, size, replace=False))
+        taken, groups = rows.take(positions), groups.take(positions)
+        dtype = self._computing_dtypes()[-1]
+        x = self._columns(taken, dtype)
+        K = assemble(self._kernel_, x, self._columns(self.centers_, dtype))
+        prior = to_host(self._kernel_.diagonal(x))
+        self._left_out_ = ridges.leave_out(
+            to_host(K), prior, groups, alpha, intercept=self._has_intercept_
+        )
+        self._samples_ = Samples(
+            np.arange(size), groups.targets - groups.mean, groups.weight
+        )
+
+    def _left_out_regressions(self):
+        """`LeftOutRegressions` of the fitted regression."""
+        kept = self._left_out_
+        like = self._where_computed(self._beside_fitted())
+        dtype = self._computing_dtypes()[-1]
+        return replace(kept, coefficients=from_host(kept.coefficients, like, dtype))
+
+    def _check_has_targets(self, method):
+        """Raise NotFittedError if nothing is fitted."""
+        check_is_fitted(self, "dual_coef_")
+
+    def _check_leaves_out(self, method):
+        """Raise where leaving one out is not exact, and say why."""
+        if not hasattr(self, "_left_out_"):
+            raise ValueError(
+                "This NystroemNTKKernel was fitted with a number as alpha, by conjugate "
+                f"gradients; {method} needs the regressions that lack one row each, which "
+                "are known exactly where candidates are compared. Fit with alpha='loo', "
+                f"or alpha=[{self.alpha_:g}]."
+            )
