@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import sklearn_jlntk._backend.cuda.dispatch as cuda
 from sklearn_jlntk._backend.cuda import _kernels
@@ -99,3 +100,26 @@ def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
     monkeypatch.setattr(
         "sklearn_jlntk._backend.jit.dispatch._is_enabled", lambda: False
     )
+
+
+@pytest.fixture(scope="session")
+def libraries(tmp_path_factory):
+    """Folder of the compiled sources."""
+    return tmp_path_factory.mktemp("cuda")
+
+
+@pytest.fixture(
+    params=["forward", "backward", pytest.param("card", marks=pytest.mark.gpu)]
+)
+def card(request, monkeypatch, libraries):
+    """Function that moves NumPy arrays to the device on which the kernels run."""
+    if request.param == "card":
+        cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+        if not cupy.cuda.is_available():
+            pytest.skip("no CUDA device")
+        return cupy.asarray
+    if COMPILER is None:
+        pytest.skip("no C++ compiler")
+    backward = request.param == "backward"
+    pretend_numpy_is_on_a_card(monkeypatch, libraries, backward=backward)
+    return np.asarray

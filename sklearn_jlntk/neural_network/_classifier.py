@@ -72,7 +72,8 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         Whether `fit` continues from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
         ``"gd"`` takes plain steps of full-batch gradient descent. ``"auto"`` takes the same
-        steps, and tracks only the gates that flip where the sizes make that faster.
+        steps, and tracks only the gates that flip where the sizes make that faster; on
+        CuPy arrays, by launches that are planned once, with products on matrix units.
     device : {"cpu", "cuda"} or None, default=None
         Computing device; None follows X.
     random_state : int, RandomState instance or None, default=None

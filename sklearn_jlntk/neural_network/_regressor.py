@@ -82,7 +82,8 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         Whether `fit` continues from the fitted weights.
     solver : {"auto", "gd"}, default="auto"
         ``"gd"`` takes plain steps of full-batch gradient descent. ``"auto"`` takes the same
-        steps, and tracks only the gates that flip where the sizes make that faster.
+        steps, and tracks only the gates that flip where the sizes make that faster; on
+        CuPy arrays, by launches that are planned once, with products on matrix units.
     device : {"cpu", "cuda"} or None, default=None
         Computing device. None follows X; ``"cuda"`` takes NumPy rows, computes with CuPy
         and returns NumPy arrays.

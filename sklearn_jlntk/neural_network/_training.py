@@ -28,6 +28,7 @@ from sklearn_jlntk.gradient_descent._loop import PlainSteps, QueuedSteps
 from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
 from sklearn_jlntk.neural_network._base import convert_arrays
 from sklearn_jlntk.neural_network._callbacks import StepTasks
+from sklearn_jlntk.neural_network._card_steps import CardSteps
 from sklearn_jlntk.neural_network._early_stopping import EarlyStopping, split_rows
 from sklearn_jlntk.neural_network._outcome import report_outcome
 from sklearn_jlntk.neural_network._samples import Start
@@ -263,11 +264,15 @@ def _learning_rate(estimator, loss):
 
 
 def _steps(estimator, loss, rate, resume):
-    """Policy of the steps: plain, queued on a device, or by events."""
+    """Policy of the steps: plain, queued or planned on a device, or by events."""
     start = loss.start
     if is_queued(start.weights):
         n_ahead = max(1, _NUMBERS_AHEAD // math.prod(start.weights.shape))
-        return QueuedSteps(min(_AHEAD, n_ahead), to_floats)
+        queued = QueuedSteps(min(_AHEAD, n_ahead), to_floats)
+        if estimator.solver == "gd" or not hasattr(loss.samples, "features"):
+            return queued
+        anchor = start.initial_weights
+        return CardSteps(start.network, loss.samples, loss.alpha, anchor, queued)
     if (
         start.network.width >= _FEWEST_NEURONS
         and _may_skip_weights(estimator, resume)

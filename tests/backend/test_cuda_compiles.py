@@ -21,6 +21,12 @@ PAIRS = [
     for has_bias in (False, True)
     if kind != "arc-sine" or not has_bias
 ]
+# Bytes of a number, type of the partial sums and outputs of the kernels of steps.
+STEPS = [
+    *((4, "float", outputs) for outputs in (1, 2, 3, 4)),
+    *((8, "double", outputs) for outputs in (1, 2)),
+    (4, "double", 1),
+]
 
 
 @cache
@@ -69,6 +75,10 @@ def compile_by_nvrtc(kernels, architecture):
         Kernels.of_pairs(size, kind, has_bias=has_bias)
         for size in (4, 8)
         for kind, has_bias in PAIRS
+    ]
+    + [
+        Kernels.of_steps(size, sums=sums, n_outputs=outputs, n_slices=size)
+        for size, sums, outputs in STEPS
     ],
     ids=str,
 )

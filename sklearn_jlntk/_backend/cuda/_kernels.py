@@ -1,7 +1,7 @@
 """Compile the CUDA sources for one set of constants, and launch their kernels."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 
 import numpy as np
@@ -19,7 +19,7 @@ _FEWEST_LANES, _FEWEST_THREADS = 8, 128
 # Kinds of kernels between pairs, in the order of the numbers in relu_pairs.cu.
 _KINDS = ("arc-sine", "first", "all", "nngp")
 # Threads of a thread block where these are more.
-_THREADS = {"relu_pairs.cu": 256}
+_THREADS = {"relu_pairs.cu": 256, "steps.cu": 256}
 # Thread blocks that fill any GPU; work is not cut into more parts than needed for these.
 _ENOUGH_THREAD_BLOCKS = 2**11
 
@@ -58,7 +58,7 @@ class Kernels:
         Bytes of a number, 4 or 8.
     length, held : int, default=0
         Coordinates of a block, and those that a thread holds.
-    constants : tuple of (str, int), default=()
+    constants : tuple of (str, int or str), default=()
         Further constants of the source, by name.
     """
 
@@ -84,6 +84,12 @@ class Kernels:
         """Kernels of relu_pairs.cu for a kind of kernel."""
         constants = (("KIND", _KINDS.index(kind)), ("BIAS", int(has_bias)))
         return cls("relu_pairs.cu", itemsize, constants=constants)
+
+    @classmethod
+    def of_steps(cls, itemsize, *, sums, n_outputs=1, n_slices=1):
+        """Kernels of steps.cu; `sums` is the C type of partial sums of outputs."""
+        constants = (("SUM", sums), ("OUTPUTS", n_outputs), ("SLICES", n_slices))
+        return cls("steps.cu", itemsize, constants=constants)
 
     @property
     def lanes(self):
@@ -127,11 +133,16 @@ class Kernels:
 
     def launch(self, name, grid, threads, *args):
         """Run a kernel; Python numbers become 64-bit arguments, as all kernels take."""
+        self.prepared(name, grid, threads, *args)()
+
+    def prepared(self, name, grid, threads, *args):
+        """Function without arguments that launches a kernel, for many times."""
         typed = [
             {int: np.int64, float: np.float64}.get(type(arg), lambda arg: arg)(arg)
             for arg in args
         ]
-        _compiled(self).get_function(name)(grid, (threads,), tuple(typed))
+        function = _compiled(self).get_function(name)
+        return partial(function, grid, (threads,), tuple(typed))
 
     def text(self):
         """Text of the source."""

@@ -19,6 +19,7 @@ __all__ = [
     "has_row_sketch",
     "is_compilable",
     "open_gates",
+    "prepared_relu_pass",
     "relu_pass",
     "sketch_rows",
 ]
@@ -96,24 +97,68 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
     and the two results.
     """
     xp, (k, n), (n_blocks, length) = _sizes(hidden, block_signs)
-    kernels = Kernels.of_blocks(hidden.dtype.itemsize, length)
     embedded = xp.zeros((n, length), dtype=hidden.dtype, device=device(hidden))
     embedded[:, positions] = hidden.T
-    grid = kernels.thread_blocks(n)
-    blocks_a_part, parts = n_parts(grid, n_blocks)
+    kernels = Kernels.of_blocks(hidden.dtype.itemsize, length)
     signs = [kernels.packed(s, n_blocks) for s in (block_signs, input_signs)]
     u, gates = [], []
     for v in readout.T:
         back_signs = kernels.packed(xp.astype(v, xp.int8) * input_signs, n_blocks)
-        sums = xp.empty((parts * kernels.warps_a_sample, n), dtype=xp.float64)
-        back = xp.empty((parts, n, length), dtype=hidden.dtype)
-        sizes = (n, readout.shape[0], blocks_a_part)
-        arrays = (embedded, *signs, back_signs)
-        launch = ("relu_pass", (grid, parts), kernels.threads)
-        kernels.launch(*launch, *arrays, *sizes, k**-0.5, sums, back)
+        launch, sums, back = _prepared_pass(
+            kernels, embedded, [*signs, back_signs], n_blocks, readout.shape[0], k
+        )
+        launch()
         u.append(xp.astype(xp.sum(sums, axis=0), hidden.dtype))
         gates.append(_sampled(xp.sum(back, axis=0), positions).T)
     return xp.stack(u), _stacked(gates)
+
+
+def prepared_relu_pass(embedded, input_signs, block_signs, readout, n_rows):
+    """Launch of `relu_pass` for one output, and the arrays that it writes.
+
+    Parameters
+    ----------
+    embedded : array of shape (n_samples, block_length)
+        Columns to expand, embedded among the coordinates of a block; read at each launch.
+    input_signs, block_signs
+        As for `relu_pass`.
+    readout : array of shape (width,)
+        Output signs v.
+    n_rows : int
+        Number of rows that are embedded.
+
+    Returns
+    -------
+    launch : callable
+        Takes no arguments.
+    sums : array of shape (n_parts, n_samples)
+        Partial sums of the outputs, in double precision.
+    back : array of shape (n_parts, n_samples, block_length)
+        Projected gates of the parts of the neurons, embedded too.
+    """
+    xp, (n_blocks, length) = array_namespace(embedded), block_signs.shape
+    kernels = Kernels.of_blocks(embedded.dtype.itemsize, length)
+    back_signs = xp.astype(readout, xp.int8) * input_signs
+    signs = [
+        kernels.packed(s, n_blocks) for s in (block_signs, input_signs, back_signs)
+    ]
+    return _prepared_pass(kernels, embedded, signs, n_blocks, readout.shape[0], n_rows)
+
+
+def _prepared_pass(kernels, embedded, signs, n_blocks, n_neurons, n_rows):
+    """Launch, sums and gates of `prepared_relu_pass` for packed signs."""
+    xp, (n, length) = array_namespace(embedded), embedded.shape
+    grid = kernels.thread_blocks(n)
+    blocks_a_part, parts = n_parts(grid, n_blocks)
+    sums = xp.empty((parts * kernels.warps_a_sample, n), dtype=xp.float64)
+    back = xp.empty((parts, n, length), dtype=embedded.dtype)
+    launch = kernels.prepared(
+        "relu_pass",
+        (grid, parts),
+        kernels.threads,
+        *(embedded, *signs, n, n_neurons, blocks_a_part, n_rows**-0.5, sums, back),
+    )
+    return launch, sums, back
 
 
 def sketch_rows(X, input_signs, block_signs, positions):
