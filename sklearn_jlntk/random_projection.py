@@ -9,6 +9,7 @@ needs O(log n_components) operations for each entry of the rows.
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -32,7 +33,7 @@ from sklearn_jlntk._validation import (
     unchanged_on_error,
     validate_rows,
 )
-from sklearn_jlntk.operators import SKETCHES, make_sketch, project_rows
+from sklearn_jlntk.operators import SKETCHES, Identity, make_sketch, project_rows
 from sklearn_jlntk.operators._rows import shows_non_finite
 
 __all__ = ["FJLT"]
@@ -48,8 +49,8 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     ----------
     n_components : int or "auto", default="auto"
         Number of components, at most the number of features. ``"auto"`` takes
-        :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at `eps`. If that
-        exceeds the number of features, it takes the latter, with a warning.
+        :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at `eps`. Where
+        that is more than there are features, they are left as they are, with a warning.
     eps : float, default=0.1
         Distortion of squared distances, in (0, 1), for which ``"auto"`` chooses the number
         of components. Has no effect if `n_components` is a number.
@@ -152,9 +153,9 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """
         with unchanged_on_error(self):
             X = validate_rows(self, X, reset=True)
-            self.n_components_ = self._count_components(*X.shape)
+            method, self.n_components_ = self._method_and_size(*X.shape)
             self.projection_ = make_sketch(
-                self.method,
+                method,
                 self.n_components_,
                 X.shape[1],
                 rng=self.random_state,
@@ -184,6 +185,8 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         X = validate_rows(self, X, reset=False, ensure_all_finite=not is_seen)
         rows = cast_rows(X, self._like.dtype)
         X_new = cast_results(project_rows(self.projection_, rows).T, X)
+        if isinstance(self.projection_, Identity) and not sparse.issparse(X):
+            X_new = array_namespace(X_new).asarray(X_new, copy=True)
         if is_seen and not has_finite_sum(X_new):
             validate_rows(self, X, reset=False)
         return X_new
@@ -234,34 +237,31 @@ class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         """Array in the namespace and on the device of the map."""
         return self.projection_.like
 
-    def _count_components(self, n_samples, n_features):
-        """Number of components for rows of this shape."""
-        if self.n_components == "auto":
-            return self._count_automatically(n_samples, n_features)
-        if self.n_components > n_features:
-            raise ValueError(
-                f"n_components={self.n_components} is larger than "
-                f"n_features={n_features}; an FJLT of {n_features} features keeps at "
-                f"most {n_features}. Use n_components <= {n_features} or 'auto'."
-            )
-        return int(self.n_components)
-
-    def _count_automatically(self, n_samples, n_features):
-        """Number of components by the lemma, at most the number of features."""
+    def _method_and_size(self, n_samples, n_features):
+        """Kind of map and number of components for rows of this shape."""
+        if self.n_components != "auto":
+            if self.n_components > n_features:
+                raise ValueError(
+                    f"n_components={self.n_components} is larger than "
+                    f"n_features={n_features}; an FJLT of {n_features} features keeps at "
+                    f"most {n_features}. Use n_components <= {n_features} or 'auto'."
+                )
+            return self.method, int(self.n_components)
         if n_samples == 1:
             raise ValueError(
                 "n_components='auto' counts components by the distances between rows, "
                 "and n_samples=1 has none. Give more rows, or a number of components."
             )
-        needed = int(johnson_lindenstrauss_min_dim(n_samples, eps=self.eps))
-        if needed > n_features:
-            warn_user(
-                f"eps={self.eps} and n_samples={n_samples} ask for {needed} components, "
-                f"more than n_features={n_features}: {n_features} are made, and no "
-                "dimension is saved. Use a larger eps or a number of components.",
-                DataDimensionalityWarning,
-            )
-        return min(max(needed, 1), n_features)
+        needed = max(1, int(johnson_lindenstrauss_min_dim(n_samples, eps=self.eps)))
+        if needed <= n_features:
+            return self.method, needed
+        warn_user(
+            f"eps={self.eps} and n_samples={n_samples} ask for {needed} components, more "
+            f"than n_features={n_features}: the features are left as they are. Use a "
+            "larger eps or a number of components, or leave the transform out.",
+            DataDimensionalityWarning,
+        )
+        return "identity", n_features
 
     def _solve_gram(self, Z):  # (n_components, p) -> (n_components, p)
         """Columns W of least norm for which C C^T W is nearest to Z."""

@@ -38,7 +38,7 @@ def gaussian_rows(n_samples=40, n_features=192, seed=0):
 
 
 @few_features
-@parametrize_with_checks([FJLT(method=method) for method in METHODS])
+@parametrize_with_checks([FJLT(), *(FJLT(1, method=method) for method in METHODS)])
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -48,11 +48,11 @@ def test_check_estimator(estimator, check):
 def test_array_api_checks_run(method):
     """NumPy, array-api-strict on two devices and torch on the CPU, alone and mixed."""
     ran = []
-    for _, check in estimator_checks_generator(FJLT(method=method)):
+    for _, check in estimator_checks_generator(FJLT(1, method=method)):
         if "array_api" not in check.func.__name__:
             continue
         try:
-            check(FJLT(method=method))
+            check(FJLT(1, method=method))
         except SkipTest:
             continue
         ran.append(f"{check.func.__name__} {check.keywords}")
@@ -92,11 +92,27 @@ def test_checks_left_out_by_check_estimator(name):
 def test_array_api_values(method, namespace, device, dtype):
     estimator_checks.check_array_api_input_and_values(
         "FJLT",
-        FJLT(method=method),
+        FJLT(1, method=method),
         array_namespace=namespace,
         device_name=device,
         dtype_name=dtype,
     )
+
+
+@pytest.mark.parametrize("form", [np.asarray, np.float32, sparse.csr_array])
+@pytest.mark.parametrize("method", METHODS)
+def test_few_features_are_left_as_they_are_and_copied(method, form):
+    X = form(gaussian_rows(n_features=6))
+    fjlt = FJLT(method=method, random_state=0)
+    with pytest.warns(
+        DataDimensionalityWarning, match="n_features=6: the features are l"
+    ):
+        Z = fjlt.fit_transform(X)
+    rows = X.toarray() if sparse.issparse(X) else X
+    assert_same(Z, rows)
+    assert_same(fjlt.components_, np.eye(6, dtype=X.dtype))
+    assert not np.shares_memory(Z, X.data if sparse.issparse(X) else X)
+    assert not np.shares_memory(fjlt.inverse_transform(Z), Z)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,5 +1,9 @@
 """Validation of users' input, which follows X, and scaling of rows and targets."""
 
+from sklearn_jlntk._validation._advice import (
+    warn_of_idle_parameters,
+    warn_of_unscaled_columns,
+)
 from sklearn_jlntk._validation._checks import (
     Interval,
     StrOptions,
@@ -63,5 +67,7 @@ __all__ = [
     "validate_rows_and_labels",
     "validate_rows_and_targets",
     "validate_weights",
+    "warn_of_idle_parameters",
+    "warn_of_unscaled_columns",
     "weight_classes",
 ]

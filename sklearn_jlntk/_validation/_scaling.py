@@ -24,6 +24,7 @@ from sklearn_jlntk._backend.array_api import (
     to_host,
 )
 from sklearn_jlntk._backend.slices import batches
+from sklearn_jlntk._backend.sparse_rows import take_rows
 from sklearn_jlntk.kernels._matrix import as_columns
 
 __all__ = [
@@ -112,9 +113,9 @@ def _to_unit_norm(X):
     return as_columns(X.T).directions.T
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowNorm:
-    """Weighted root mean square of the norms of rows.
+    """Weighted root mean square of the norms of rows, and the sizes of their columns.
 
     Parameters
     ----------
@@ -122,10 +123,13 @@ class RowNorm:
         Sum of the weights.
     value : float
         Root mean square norm.
+    largest : ndarray of shape (n_features,)
+        Largest absolute value of each column in rows of positive weight.
     """
 
     weight: float
     value: float
+    largest: np.ndarray
 
     @classmethod
     def of(cls, X, sample_weight=None):
@@ -144,37 +148,47 @@ class RowNorm:
     @classmethod
     def _of_block(cls, X, weight):
         """Norm of the rows of one block."""
-        largest, squares = _squared_norms(X)
+        if not np.all(weight > 0):
+            X, weight = take_rows(X, np.flatnonzero(weight > 0)), weight[weight > 0]
+        columns = _largest_of_columns(X)
+        largest = float(np.max(columns, initial=0.0))
+        squares = _squared_norms(X, largest)
         total = float(np.sum(weight))
         mean = float(weight @ squares) / total if total > 0 else 0.0
-        return cls(total, largest * math.sqrt(mean))
+        return cls(total, largest * math.sqrt(mean), columns)
 
     def __add__(self, other):
         total = self.weight + other.weight
+        columns = np.maximum(self.largest, other.largest)
         if total == 0:
-            return self
+            return RowNorm(0.0, 0.0, columns)
         parts = [part.value * math.sqrt(part.weight / total) for part in (self, other)]
-        return RowNorm(total, math.hypot(*parts))
+        return RowNorm(total, math.hypot(*parts), columns)
 
     def scaling(self, normalize):
         """`RowScaling` by this norm, or by 1 if all rows are zero."""
         return RowScaling(normalize, self.value or 1.0)
 
 
-def _squared_norms(X):
-    """Largest entry, and squared norms of rows divided by it, on the host."""
-    numbers = X.data if sparse.issparse(X) else X
-    largest = 0.0
-    if math.prod(numbers.shape):
-        largest = float(array_namespace(numbers).max(abs(numbers)))
-    if largest == 0:
-        return 0.0, np.zeros(X.shape[0])
+def _largest_of_columns(X):
+    """Largest absolute value of each column of rows, on the host."""
+    largest = np.zeros(X.shape[1])
     if sparse.issparse(X):
-        squares = row_norms((X / X.dtype.type(largest)).tocsr(), squared=True)
-    else:
-        scaled = X / largest
-        squares = array_namespace(X).sum(scaled * scaled, axis=1)
-    return largest, to_host(squares).astype(np.float64)
+        np.maximum.at(largest, X.indices, np.abs(X.data))
+    elif X.shape[0] > 0:
+        largest[:] = to_host(array_namespace(X).max(abs(X), axis=0))
+    return largest
+
+
+def _squared_norms(X, largest):
+    """Squared norms of rows divided by their largest entry, on the host."""
+    if largest == 0:
+        return np.zeros(X.shape[0])
+    if sparse.issparse(X):
+        return row_norms((X / X.dtype.type(largest)).tocsr(), squared=True)
+    scaled = X / largest
+    squares = array_namespace(X).sum(scaled * scaled, axis=1)
+    return to_host(squares).astype(np.float64)
 
 
 def _host_weights(sample_weight, n_samples):

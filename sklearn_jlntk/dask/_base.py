@@ -37,53 +37,8 @@ class DaskEstimator(NetworkEstimator):
         "client": "no_validation",
     }
 
-    def __init__(
-        self,
-        *,
-        client=None,
-        factorization="bc",
-        width=384,
-        n_components="auto",
-        effective_width="auto",
-        input_sketch="block-hadamard",
-        width_sketch="block-hadamard",
-        learning_rate="auto",
-        max_iter=600,
-        tol=5e-5,
-        alpha=0.0,
-        normalize="bias",
-        initial_output="zero",
-        fit_intercept=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        warm_start=False,
-        solver="auto",
-        device=None,
-        random_state=None,
-    ):
-        super().__init__(
-            factorization=factorization,
-            width=width,
-            n_components=n_components,
-            effective_width=effective_width,
-            input_sketch=input_sketch,
-            width_sketch=width_sketch,
-            learning_rate=learning_rate,
-            max_iter=max_iter,
-            tol=tol,
-            alpha=alpha,
-            normalize=normalize,
-            initial_output=initial_output,
-            fit_intercept=fit_intercept,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            warm_start=warm_start,
-            solver=solver,
-            device=device,
-            random_state=random_state,
-        )
+    def __init__(self, *, client, **parameters):
+        super().__init__(**parameters)
         self.client = client
 
     def to_local(self):

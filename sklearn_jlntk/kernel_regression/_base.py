@@ -1,6 +1,5 @@
 """Base class of the kernel estimators: their parameters and the kernel between rows."""
 
-import inspect
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,7 +17,6 @@ from sklearn_jlntk._backend.array_api import (
     to_host,
 )
 from sklearn_jlntk._backend.slices import batches
-from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
     Estimator,
@@ -29,6 +27,7 @@ from sklearn_jlntk._validation import (
     check_same_namespace,
     has_constant,
     validate_rows,
+    warn_of_unscaled_columns,
 )
 from sklearn_jlntk.kernels._matrix import as_columns, multiply
 from sklearn_jlntk.kernels._relu import ReluKernel
@@ -37,14 +36,6 @@ from sklearn_jlntk.ntk import infinite_width_kernel
 from sklearn_jlntk.operators import SKETCHES, project_rows
 from sklearn_jlntk.out_of_core import RowChunks
 
-# Values of `factorization` with which a parameter has an effect.
-_NEEDED_FACTORIZATIONS = {
-    "n_components": ("bc", "abc"),
-    "input_sketch": ("bc", "abc"),
-    "width": ("abc",),
-    "effective_width": ("abc",),
-    "width_sketch": ("abc",),
-}
 # Rows that are scaled and sketched together in predictions.
 _ROWS = 4096
 # Largest error that rounding the kernel may cause in predictions, relative to the scale
@@ -111,23 +102,10 @@ class KernelEstimator(Estimator):
         self.device = device
         self.random_state = random_state
 
-    def _warn_of_idle_parameters(self):
-        """Warn about parameters that are set but unused with this `factorization`."""
-        defaults = inspect.signature(type(self)).parameters
-        idle = [
-            name
-            for name, values in _NEEDED_FACTORIZATIONS.items()
-            if self.factorization not in values
-            and getattr(self, name) != defaults[name].default
-        ]
-        if idle:
-            given = ", ".join(f"{name}={getattr(self, name)!r}" for name in idle)
-            needed = " or ".join(map(repr, _NEEDED_FACTORIZATIONS[idle[-1]]))
-            has = "has" if len(idle) == 1 else "have"
-            warn_user(
-                f"{given} {has} no effect with factorization={self.factorization!r}. Set "
-                f"factorization={needed}, or leave {' and '.join(idle)} out."
-            )
+    def _scale_rows_by(self, norm):
+        """Set `row_scaling_` for rows of a `RowNorm`."""
+        warn_of_unscaled_columns(self, norm.largest)
+        self.row_scaling_ = norm.scaling(self.normalize)
 
     def _forget(self):
         """Delete the attributes of an earlier fit, since this one may set fewer."""

@@ -14,6 +14,7 @@ from sklearn_jlntk._validation import (
     take_labels,
     unchanged_on_error,
     validate_rows_and_labels,
+    warn_of_idle_parameters,
     weight_classes,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
@@ -228,7 +229,7 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
             If the kernel matrix of the rows does not fit into memory.
         """
         check_card(self.device)
-        self._warn_of_idle_parameters()
+        warn_of_idle_parameters(self)
         with unchanged_on_error(self):
             self._forget()
             X, y, weight = validate_rows_and_labels(

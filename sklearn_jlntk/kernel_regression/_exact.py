@@ -15,6 +15,7 @@ from sklearn_jlntk._validation import (
     validate_rows,
     validate_rows_and_targets,
     validate_weights,
+    warn_of_idle_parameters,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
 from sklearn_jlntk.kernel_regression._features import KernelFeatures
@@ -271,7 +272,7 @@ class NTKKernel(
             If the kernel matrix of the rows does not fit into memory.
         """
         check_card(self.device)
-        self._warn_of_idle_parameters()
+        warn_of_idle_parameters(self)
         with unchanged_on_error(self):
             self._forget()
             X = in_memory(X)

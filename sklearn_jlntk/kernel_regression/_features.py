@@ -45,7 +45,7 @@ class KernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _fit_rows(self, X, sample_weight):
         """Set the attributes that `transform` needs."""
         self.X_fit_ = copied(X)
-        self.row_scaling_ = RowNorm.of(X, sample_weight).scaling(self.normalize)
+        self._scale_rows_by(RowNorm.of(X, sample_weight))
         self._draw_for(X, (), lambda: len(np.unique(row_hashes(X))))
 
     def transform(self, X):

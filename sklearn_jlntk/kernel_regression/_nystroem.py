@@ -21,6 +21,7 @@ from sklearn_jlntk._validation import (
     unchanged_on_error,
     validate_chunk,
     validate_rows_and_targets,
+    warn_of_idle_parameters,
 )
 from sklearn_jlntk.kernel_regression._centers import CentersEstimator
 from sklearn_jlntk.kernel_regression._conjugate_gradients import solve_on_centers
@@ -254,7 +255,7 @@ class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimat
             is then as it was before.
         """
         check_card(self.device)
-        self._warn_of_idle_parameters()
+        warn_of_idle_parameters(self)
         with unchanged_on_error(self):
             self._forget()
             X, y, weight = validate_rows_and_targets(self, X, y, sample_weight)
@@ -262,7 +263,7 @@ class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimat
             z = self._scale_targets(y, weight)
             weight = np.ones(len(z)) if weight is None else to_host(weight)
             weight = weight.astype(np.float64)
-            self.row_scaling_ = rows.norm(weight).scaling(self.normalize)
+            self._scale_rows_by(rows.norm(weight))
             hashes = rows.hashes()
             distinct = rows.distinct(weight > 0, hashes)
             like = prototype(rows.like)

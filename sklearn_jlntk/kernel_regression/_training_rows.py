@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 from scipy import sparse
@@ -48,7 +50,7 @@ class TrainingRows:
     def norm(self, weight):
         """`RowNorm` of the weighted rows."""
         parts = (RowNorm.of(rows, weight[part]) for part, rows in self.blocks())
-        return sum(parts, start=RowNorm(0.0, 0.0))
+        return reduce(add, parts)
 
     def hashes(self):
         """Hash of each row, equal for equal rows."""

@@ -21,7 +21,11 @@ from sklearn_jlntk._backend.array_api import (
     to_floats,
     to_host,
 )
-from sklearn_jlntk._validation import RowScaling
+from sklearn_jlntk._validation import (
+    RowScaling,
+    warn_of_idle_parameters,
+    warn_of_unscaled_columns,
+)
 from sklearn_jlntk.gradient_descent import DescentStatus, gradient_descent
 from sklearn_jlntk.gradient_descent._by_events import EventSteps
 from sklearn_jlntk.gradient_descent._loop import PlainSteps, QueuedSteps
@@ -120,12 +124,16 @@ def _train_from(start, estimator, data, *, resume, warn):
 
 def drawn(estimator, data):
     """`Start` of a network drawn for the data."""
+    warn_of_idle_parameters(estimator, always=("width",))
     moments, architecture = data.target_moments(), Architecture.of(estimator)
     row_scaling = RowScaling(architecture.normalize, 1.0)
+    if architecture.normalize != "unit":
+        norm = data.row_norm()
+        warn_of_unscaled_columns(estimator, norm.largest)
     if row_scaling.has_constant:
-        row_scaling = data.row_norm().scaling(architecture.normalize)
+        row_scaling = norm.scaling(architecture.normalize)
     elif architecture.normalize is None:
-        _check_rows_as_given(data.row_norm().value, data.like)
+        _check_rows_as_given(norm.value, data.like)
     n_samples, n_features = data.shape
     sizes = resolve_sizes(
         architecture,
