@@ -55,7 +55,7 @@ NETWORK_PARAMETERS = {
     "input_sketch": "block-hadamard",
     "width_sketch": "block-hadamard",
     "learning_rate": "auto",
-    "max_iter": 600,
+    "max_iter": 800,
     "tol": 5e-5,
     "alpha": 0.0,
     "normalize": "bias",

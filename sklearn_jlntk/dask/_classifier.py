@@ -25,7 +25,7 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
         inside a task that of its worker. Pickles have None in its place.
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
-    width : int, default=384
+    width : int, default=512
         Number of neurons m.
     n_components, effective_width : int or "auto", default="auto"
         Rows of C, the sketched dimension l; and rows of B in ``"abc"``, k.
@@ -107,7 +107,7 @@ class DaskJLFactorizedNTKClassifier(ScoredClassifier, DaskEstimator):
         *,
         client=None,
         factorization="bc",
-        width=384,
+        width=512,
         n_components="auto",
         effective_width="auto",
         input_sketch="block-hadamard",

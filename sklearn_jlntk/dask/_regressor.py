@@ -34,7 +34,7 @@ class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
     learning_rate : float or "auto", default="auto"
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha, computed in 16 passes over the rows.
-    max_iter : int, default=600
+    max_iter : int, default=800
         Largest number of steps.
     tol : float or None, default=5e-5
         Training has converged when, averaged over `n_iter_no_change` steps, a step lowers
@@ -124,7 +124,7 @@ class DaskJLFactorizedNTKRegressor(ScoredRegressor, DaskEstimator):
         input_sketch="block-hadamard",
         width_sketch="block-hadamard",
         learning_rate="auto",
-        max_iter=600,
+        max_iter=800,
         tol=5e-5,
         alpha=0.0,
         normalize="bias",

@@ -8,6 +8,7 @@ from sklearn.preprocessing import LabelBinarizer
 
 from sklearn_jlntk._backend.array_api import check_card, to_host
 from sklearn_jlntk._validation import (
+    RowNorm,
     StrOptions,
     check_two_classes,
     in_memory,
@@ -15,6 +16,7 @@ from sklearn_jlntk._validation import (
     unchanged_on_error,
     validate_rows_and_labels,
     warn_of_idle_parameters,
+    warn_of_unscaled_columns,
     weight_classes,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
@@ -243,6 +245,7 @@ class NTKKernelClassifier(ClassifierMixin, DualEstimator):
                 targets = targets[:, 0]
             if self.class_weight is not None:
                 weight = weight_classes(self.class_weight, self.classes_, y, weight)
+            warn_of_unscaled_columns(self, RowNorm.of(X, weight).largest)
             self._fit_to(X, targets, weight)
         return self
 

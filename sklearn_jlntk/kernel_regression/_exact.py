@@ -10,12 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_jlntk._backend.array_api import check_card, to_host
 from sklearn_jlntk._validation import (
     Interval,
+    RowNorm,
     in_memory,
     unchanged_on_error,
     validate_rows,
     validate_rows_and_targets,
     validate_weights,
     warn_of_idle_parameters,
+    warn_of_unscaled_columns,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
 from sklearn_jlntk.kernel_regression._features import KernelFeatures
@@ -287,6 +289,7 @@ class NTKKernel(
                 self._fit_rows(X, validate_weights(sample_weight, X))
                 return self
             X, y, weight = validate_rows_and_targets(self, X, y, sample_weight)
+            warn_of_unscaled_columns(self, RowNorm.of(X, weight).largest)
             self._fit_to(X, to_host(y).astype(np.float64), weight)
         return self
 

@@ -35,7 +35,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
     ----------
     factorization : {"bc", "abc", "dense"}, default="bc"
         First layer :math:`W = B C`, :math:`W = A B C`, or W itself.
-    width : int, default=384
+    width : int, default=512
         Number of neurons m.
     n_components, effective_width : int or "auto", default="auto"
         Rows of C, the sketched dimension l; and rows of B in ``"abc"``, k.
@@ -138,7 +138,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         self,
         *,
         factorization="bc",
-        width=384,
+        width=512,
         n_components="auto",
         effective_width="auto",
         input_sketch="block-hadamard",

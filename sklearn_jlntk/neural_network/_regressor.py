@@ -38,7 +38,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
     n_components : int or "auto", default="auto"
         Rows of C, the sketched dimension l. ``"auto"`` is
         :func:`~sklearn.random_projection.johnson_lindenstrauss_min_dim` at a distortion
-        of 0.5; if there are no more inputs than that, they are not sketched. Ignored by
+        of 0.3; if there are no more inputs than that, they are not sketched. Ignored by
         ``"dense"``.
     effective_width : int or "auto", default="auto"
         Rows of B in ``"abc"``, k. ``"auto"`` is the smallest power of two from 256 on that
@@ -52,7 +52,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         Step size :math:`\eta`. ``"auto"`` is :math:`1 / \lambda_{max}` of the weighted
         H(0) plus alpha; ``"theory"`` is that of Theorems 3.1, 4.1 and 5.1 with their
         constants set to 1, many orders of magnitude smaller.
-    max_iter : int, default=600
+    max_iter : int, default=800
         Largest number of steps.
     tol : float or None, default=5e-5
         Training has converged when, averaged over `n_iter_no_change` steps, a step lowers
@@ -179,7 +179,7 @@ class JLFactorizedNTKRegressor(RegressorMixin, NetworkEstimator):
         input_sketch="block-hadamard",
         width_sketch="block-hadamard",
         learning_rate="auto",
-        max_iter=600,
+        max_iter=800,
         tol=5e-5,
         alpha=0.0,
         normalize="bias",

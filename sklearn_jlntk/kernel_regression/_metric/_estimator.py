@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearn_jlntk._backend.array_api import from_host, prototype
-from sklearn_jlntk._validation import RowNorm, StrOptions, warn_of_unscaled_columns
+from sklearn_jlntk._validation import RowNorm, StrOptions
 from sklearn_jlntk.kernel_regression._base import numbers_of
 from sklearn_jlntk.kernel_regression._distinct_rows import DistinctRows
 from sklearn_jlntk.kernel_regression._metric._learning import in_metric, learn_metric
@@ -25,8 +25,6 @@ class MetricEstimator:
             learned = self._learn_metric(X, targets, sample_weight)
             self._keep_root(X, learned.root)
         norm = RowNorm.of(self._in_metric(X), sample_weight)
-        if learned is None:
-            warn_of_unscaled_columns(self, norm.largest)
         self.row_scaling_ = norm.scaling(self.normalize)
         z = self._scale_targets(targets, sample_weight, rescale=self._rescales)
         rows = self._merge_rows(X, z, sample_weight, targets.shape[1:])
