@@ -79,7 +79,7 @@ CLASSIFIER_PARAMETERS = dict(
     ]
 )
 
-CLASSIFIER_PARAMETERS |= {"max_iter": 500, "tol": 1e-4}
+CLASSIFIER_PARAMETERS |= {"width": 512, "max_iter": 500, "tol": 1e-4}
 
 # Parameters and defaults, in order: those before "*" may be given by position.
 REQUIRED = inspect.Parameter.empty
