@@ -1,8 +1,11 @@
 """The benchmark of a card runs, in small and on the CPU, where no one has a card."""
 
 import json
+import time
 
+import numpy as np
 import pytest
+from cuda_on_host import COMPILER, pretend_numpy_is_on_a_card
 
 run = pytest.importorskip("benchmarks.harness.run", reason="no benchmarks here")
 card = pytest.importorskip("benchmarks.gpu.card", reason="no benchmarks here")
@@ -64,3 +67,45 @@ def test_gpu_benchmark_begins_no_row_after_its_time(measure, tmp_path):
     rows = json.loads(path.read_text())["rows"]
     assert all(row["not run"] == {"all": "out of time"} for row in rows)
     assert "out of time" in path.with_suffix(".md").read_text()
+
+
+def test_compilers_come_after_all_rows_and_have_a_limit(measure, monkeypatch):
+    begun = []
+    kernel = card.Kernel.contenders
+
+    def contenders(self):
+        for name, contender in kernel(self):
+            if name in card.COMPILERS:
+                yield name, lambda name=name: begun.append(name) or time.sleep(60)
+            else:
+                yield name, contender
+
+    monkeypatch.setattr(card.Kernel, "contenders", contenders)
+    monkeypatch.setattr(
+        card, "find_spec", lambda name: None if name == "torch" else True
+    )
+    monkeypatch.setattr(card, "PROBLEMS", ((card.Kernel, card.KERNELS),))
+    result, page = measure("--compiler-minutes", "0.01")
+    rows = result["rows"]
+    assert len(rows) == len(card.KERNELS) + len(card.FITS)
+    assert begun == ["jax.jit"]
+    of_kernels = [row for row in rows if row["table"] == "Kernel"]
+    assert all(row["seconds"][card.OURS] > 0 for row in of_kernels)
+    assert all(row["not run"]["jax.jit"] == "out of time" for row in of_kernels)
+    assert "out of time" in page
+
+
+@pytest.mark.parametrize("factorization, k", [("bc", None), ("abc", 64)])
+def test_planned_steps_are_measured_where_there_is_a_plan(
+    monkeypatch, tmp_path, factorization, k
+):
+    if COMPILER is None:
+        pytest.skip("no C++ compiler")
+    pretend_numpy_is_on_a_card(monkeypatch, tmp_path)
+    problem = card.Step(card.Host(), factorization, "float64", 40, 128, 5, k, 1)
+    contenders = dict(problem.contenders())
+    desired = contenders["array path"]()
+    assert np.max(np.abs(card.result_of(contenders[card.OURS]) - desired)) < 1e-9
+    row = card.compare(card.Host(), problem, 1)
+    assert row["note"] == "planned"
+    assert row["seconds"][card.OURS] > 0

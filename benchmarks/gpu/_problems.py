@@ -12,28 +12,34 @@ import numpy as np
 from sklearn_jlntk.kernels._matrix import as_columns, assemble
 from sklearn_jlntk.kernels._relu import ReluKernel
 from sklearn_jlntk.network import FactorizedNetwork
+from sklearn_jlntk.network._plan import Descent
+from sklearn_jlntk.network._plans import choose_plan
 from sklearn_jlntk.operators import Identity, make_sketch, project_rows
 
 OURS = "ours"
+# Contenders that compile, in the order in which they are measured, last of all.
+COMPILERS = ("jax.jit", "torch.compile")
 
 
 class Step:
-    """One gradient of a network, drawn once for all contenders."""
+    """One step of a network, drawn once for all contenders."""
 
-    columns = ("factorization", "dtype", "n", "m", "l", "k")
+    columns = ("factorization", "dtype", "n", "m", "l", "k", "outputs")
+    late = COMPILERS
 
-    def __init__(self, device, factorization, dtype, n, m, l, k):
+    def __init__(self, device, factorization, dtype, n, m, l, k, o):
         xp, rng = device.xp, np.random.default_rng(0)
         like = xp.empty(0, dtype=dtype)
         A = Identity((m, m), like)
         if factorization == "abc":
             A = make_sketch("block-hadamard", k, m, rng=rng, like=like).T
-        v = rng.choice(np.array([-1, 1], np.int8), size=m)
-        self.network = FactorizedNetwork(Identity((None, None), None), A, xp.asarray(v))
+        v = rng.choice(np.array([-1, 1], np.int8), size=(m, o))
+        signs = xp.asarray(v[:, 0] if o == 1 else v)
+        self.network = FactorizedNetwork(Identity((None, None), None), A, signs)
         self.v = xp.asarray(v.astype(dtype))
         self.B, self.F, self.y = (
             xp.asarray(rng.standard_normal(shape).astype(dtype) * scale)
-            for shape, scale in (((k or m, l), 1), ((l, n), l**-0.5), (n, 1))
+            for shape, scale in (((k or m, l), 1), ((l, n), l**-0.5), ((n, o), 1))
         )
         self.A = A.to_dense() if factorization == "abc" else None
         size = like.dtype.itemsize
@@ -51,8 +57,16 @@ class Step:
 
     def contenders(self):
         """Calls by name; the last one is the matrix products alone."""
-        arguments = (self.B, self.F, self.y)
-        yield OURS, lambda: self.network.value_and_gradient(*arguments)[1]
+        y = self.y[:, 0] if self.y.shape[1] == 1 else self.y
+        descent = Descent(self.network, self.F, y, None, 2.0**-10, 0.0, self.B)
+        plan = choose_plan(descent)
+
+        def by_arrays():
+            return self.network.value_and_gradient(self.B, self.F, y)[1]
+
+        yield OURS, by_arrays if plan is None else PlannedStep(plan, descent, self.B)
+        if plan is not None:
+            yield "array path", by_arrays
         yield "torch eager", lambda: self._torch(lambda f: f)
         yield "torch.compile", lambda: self._torch(_torch().compile)
         yield "jax.jit", self._jax
@@ -64,7 +78,8 @@ class Step:
 
         def loss(B):
             P = B @ F if A is None else A @ (B @ F)
-            return 0.5 * torch.sum((v @ torch.relu(P) * len(v) ** -0.5 - y) ** 2)
+            u = v.T @ torch.relu(P) * len(v) ** -0.5
+            return 0.5 * torch.sum((u.T - y) ** 2)
 
         gradient = compiled(torch.func.grad(loss))
         return lambda: gradient(B)
@@ -75,8 +90,8 @@ class Step:
 
         def loss(B, A, F, v, y):
             P = B @ F if A is None else A @ (B @ F)
-            u = v @ jax.nn.relu(P) * len(v) ** -0.5
-            return 0.5 * ((u - y) ** 2).sum()
+            u = v.T @ jax.nn.relu(P) * len(v) ** -0.5
+            return 0.5 * ((u.T - y) ** 2).sum()
 
         gradient = jax.jit(jax.grad(loss))
         return lambda: gradient(B, A, F, v, y).block_until_ready()
@@ -90,10 +105,33 @@ class Step:
         return lambda: [(B[rows] @ F) @ F.T for rows in tiles]
 
 
+class PlannedStep:
+    """Steps of a plan, one a call, with their losses and updates of the weights."""
+
+    def __init__(self, plan, descent, weights):
+        self.plan, self.start, self.rate = (
+            plan(descent, weights, 2),
+            weights,
+            descent.rate,
+        )
+        self.note = "planned"
+        if getattr(self.plan, "_left", None) is not None:
+            self.note = "planned, TF32 parts"
+
+    def __call__(self):
+        self.plan.run(1)
+
+    def result(self):
+        """Gradient at the start, as the weights after one step say."""
+        self.plan.run(1)
+        return (self.start - self.plan.weights_after(1)) / self.rate
+
+
 class Kernel:
     """Kernel matrix of one hidden layer between rows."""
 
     columns = ("dtype", "n", "d")
+    late = COMPILERS
 
     def __init__(self, device, dtype, n, d):
         X = np.random.default_rng(0).standard_normal((n, d)).astype(dtype)
@@ -132,6 +170,7 @@ class Sketch:
     """Sketch of rows; the others multiply by a dense matrix, as is usual there."""
 
     columns = ("dtype", "n", "d", "l")
+    late = COMPILERS
 
     def __init__(self, device, dtype, n, d, l):
         xp, rng = device.xp, np.random.default_rng(0)

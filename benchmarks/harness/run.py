@@ -12,6 +12,7 @@ and, where it needs them,
   `options.cases` are those of the part that is run;
 - `add_arguments(parser)`, its own options, and `DRY_RUN`, their values in a dry run;
 - `KEY`, the names of a row's entries by which a new row replaces a kept one;
+- `KEEPS_ROWS`, whether those of earlier runs are kept beside it, where there is a `KEY`;
 - `facts(options)` and `PACKAGES`, further facts and versions that the numbers depend on;
 - `stem(options)`, the name of its files.
 
@@ -114,7 +115,7 @@ def run_benchmark(name, arguments):
                 keep(
                     path, module, {**result, "rows": merged(rows_before, rows, module)}
                 )
-        print(module.markdown(rows), flush=True)
+        print(module.markdown(merged([], rows, module)), flush=True)
 
 
 # ---------------------------------------------------------------------- options
@@ -253,7 +254,8 @@ def path_of(module, options, part):
 def rows_kept(path, module):
     """Rows of a kept result, of a benchmark that replaces them one by one."""
     file = path and path.with_suffix(".json")
-    if not hasattr(module, "KEY") or not file or not file.is_file():
+    keeps = hasattr(module, "KEY") and getattr(module, "KEEPS_ROWS", True)
+    if not keeps or not file or not file.is_file():
         return []
     return json.loads(file.read_text())["rows"]
 
