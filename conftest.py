@@ -10,7 +10,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 # Examples of what needs an extra that is not installed.
-collect_ignore = [] if find_spec("dask") else ["sklearn_jlntk/dask"]
+collect_ignore = ["tests/typed_code.py"]  # for type checkers alone
+if not find_spec("dask"):
+    collect_ignore.append("sklearn_jlntk/dask")
 # Files of one name in two folders cannot both be searched for examples.
 collect_ignore_glob = ["tests/conftest.py", "tests/*/conftest.py"]
 

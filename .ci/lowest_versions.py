@@ -12,8 +12,8 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 # Later releases warn of what the lowest versions do, and warnings are errors in the tests.
 CAPS = ["pyparsing<3.3"]
-# Extras that need a machine of their own, and one that runs no test.
-LEFT_OUT = {"cuda12", "cuda13", "docs"}
+# Extras that need a machine of their own, and those that run none of its code.
+LEFT_OUT = {"cuda12", "cuda13", "docs", "types"}
 
 
 def floors(pyproject=PYPROJECT):

@@ -52,7 +52,7 @@ def test_wheel_has_the_package_and_its_licence_and_nothing_else(distributions):
     ours = {
         path.relative_to(package.parent).as_posix()
         for path in package.rglob("*")
-        if path.suffix in {".py", ".cu"} or path.name == "py.typed"
+        if path.suffix in {".py", ".pyi", ".cu"} or path.name == "py.typed"
     }
     about = {f"{info}{name}" for name in ("METADATA", "WHEEL", "RECORD")}
     assert set(distributions[0]) == ours | about | {f"{info}licenses/LICENSE"}

@@ -1,0 +1,70 @@
+"""Types of sklearn_jlntk.theory; made by .ci/type_stubs.py."""
+
+from typing import Literal
+
+from sklearn_jlntk._backend.array_types import AnyArray
+
+def contraction(learning_rate: float, lambda_0: float, n_steps: float) -> float: ...
+def effective_width(
+    width: float, radius: float, *, delta: float = 0.1, constant: float = 1.0
+) -> float: ...
+def generalization_bound(kernel: AnyArray, y: AnyArray) -> float: ...
+def kernel_deviation(
+    n_samples: float, width: float, *, delta: float = 0.1, largest_product: float = 1.0
+) -> float: ...
+def learning_rate(
+    lambda_0: float,
+    n_samples: float,
+    *,
+    delta: float = 0.1,
+    factorization: Literal["dense", "bc", "abc"] = "bc",
+    constant: float = 1.0,
+) -> float: ...
+def movement(
+    lambda_0: float, n_samples: float, width: float, initial_residual: float
+) -> float: ...
+def n_components(
+    n_samples: float, eps: float, *, delta: float = 0.1, constant: float = 1.0
+) -> float: ...
+def radius(
+    lambda_0: float,
+    n_samples: float,
+    *,
+    delta: float = 0.1,
+    factorization: Literal["dense", "bc", "abc"] = "bc",
+    constant: float = 1.0,
+) -> float: ...
+def setup_operations(n_samples: int, n_inputs: int, n_components: int) -> float: ...
+def step_operations(
+    n_samples: int,
+    width: int,
+    *,
+    n_inputs: int | None = None,
+    n_components: int | None = None,
+    effective_width: int | None = None,
+    factorization: Literal["dense", "bc", "abc"] = "bc",
+) -> float: ...
+def steps_to_reach(eps: float, learning_rate: float, lambda_0: float) -> float: ...
+def width(
+    lambda_0: float,
+    n_samples: float,
+    *,
+    delta: float = 0.1,
+    factorization: Literal["dense", "bc", "abc"] = "bc",
+    constant: float = 1.0,
+) -> float: ...
+
+__all__ = [
+    "contraction",
+    "effective_width",
+    "generalization_bound",
+    "kernel_deviation",
+    "learning_rate",
+    "movement",
+    "n_components",
+    "radius",
+    "setup_operations",
+    "step_operations",
+    "steps_to_reach",
+    "width",
+]
