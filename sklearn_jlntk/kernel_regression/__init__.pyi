@@ -192,10 +192,11 @@ class NystroemNTKKernel(RegressorMixin, BaseEstimator):
         self,
         *,
         n_centers: int = 1000,
+        centers: AnyArray | None = None,
         depth: int = 1,
         train: Literal["first", "all"] = "first",
         bias: float = 0.0,
-        alpha: float = 1.0,
+        alpha: float | AnyArray | Literal["loo"] = 1.0,
         fit_intercept: bool = True,
         tol: float = 1e-06,
         max_iter: int = 100,
@@ -210,10 +211,11 @@ class NystroemNTKKernel(RegressorMixin, BaseEstimator):
         random_state: RandomState = None,
     ) -> None: ...
     n_centers: int
+    centers: AnyArray | None
     depth: int
     train: Literal["first", "all"]
     bias: float
-    alpha: float
+    alpha: float | AnyArray | Literal["loo"]
     fit_intercept: bool
     tol: float
     max_iter: int
@@ -230,6 +232,9 @@ class NystroemNTKKernel(RegressorMixin, BaseEstimator):
     n_centers_: int
     dual_coef_: Array
     intercept_: float | Array
+    alpha_: float
+    loo_score_: float
+    loo_scores_: Array
     n_iter_: int
     residual_: float
     row_scaling_: Any
@@ -242,12 +247,16 @@ class NystroemNTKKernel(RegressorMixin, BaseEstimator):
     def fit(
         self, X: Rows, y: AnyArray, sample_weight: AnyArray | None = None
     ) -> Self: ...
-    def predict(self, X: Rows) -> Array: ...
+    def predict(self, X: Rows, return_std: bool = False) -> tuple[Array, Array]: ...
+    def predict_interval(
+        self, X: Rows, coverage: float = 0.9
+    ) -> tuple[Array, Array]: ...
     def score(self, X: Rows, y: Rows, sample_weight: Rows | None = None) -> float: ...
     def get_params(self, deep: bool = True) -> dict[str, Any]: ...
     def set_params(self, **params: Any) -> Self: ...
     def get_metadata_routing(self) -> Any: ...
     def set_fit_request(self, *, sample_weight: Route = ...) -> Self: ...
     def set_score_request(self, *, sample_weight: Route = ...) -> Self: ...
+    def set_predict_request(self, *, return_std: Route = ...) -> Self: ...
 
 __all__ = ["NTKKernel", "NTKKernelClassifier", "NystroemNTKKernel"]
