@@ -20,7 +20,7 @@ WRONG = {
     "FJLT(4, 0.1)": "reportCallIssue",
     'JLFactorizedNTKRegressor(factorization="bd")': "reportArgumentType",
     "NTKKernelClassifier().fit(X)": "reportCallIssue",
-    "NystroemNTKKernel().alpha_": "reportAttributeAccessIssue",
+    "NystroemNTKKernel().slope_": "reportAttributeAccessIssue",
     "theory.width(0.1)": "reportCallIssue",
 }
 
