@@ -15,7 +15,7 @@ from sklearn_jlntk._backend.array_api import to_host
 
 
 def assert_close(actual, desired, *, rtol=None, atol=0.0):
-    """Equality to rounding of two arrays of any namespace, shape included."""
+    """Assert that arrays of any namespace are equal up to rounding, shape included."""
     actual, desired = to_host(actual), to_host(desired)
     assert actual.shape == desired.shape
     if rtol is None:
@@ -25,7 +25,7 @@ def assert_close(actual, desired, *, rtol=None, atol=0.0):
 
 
 def assert_same(actual, desired):
-    """Equality to the last bit of two arrays of any namespace, dtype included."""
+    """Assert that arrays of any namespace are bitwise equal, dtype included."""
     actual, desired = to_host(actual), to_host(desired)
     assert actual.dtype == desired.dtype
     np.testing.assert_array_equal(actual, desired)

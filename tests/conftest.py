@@ -15,7 +15,7 @@ DTYPES = ["float32", "float64"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the tests of a card where no library could reach one."""
+    """Do not collect GPU tests if no library could use a GPU."""
     torch = sys.modules.get("torch")
     if HAS_CUPY or (torch is not None and torch.cuda.is_available()):
         return

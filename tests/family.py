@@ -1,4 +1,4 @@
-"""Every estimator, small, and all that it answers: for tests of the whole family."""
+"""Small instances of every estimator and their outputs, for tests of all of them."""
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -15,7 +15,7 @@ from sklearn_jlntk import (
 NETWORK = {"width": 64, "max_iter": 5, "tol": None, "random_state": 0}
 NYSTROEM = {"n_centers": 12, "random_state": 0, "tol": 1e-5}
 
-# One for each way through the code that rows or numbers may take.
+# One estimator for each path of the code.
 ESTIMATORS = {
     "exact": NTKKernel(),
     "exact, several alpha": NTKKernel(alpha=[0.1, 1.0], normalize="bias-unit"),
@@ -51,7 +51,7 @@ ESTIMATORS = {
 
 
 def fitted(estimator, X, y, sample_weight=None):
-    """Clone that is fitted; labels of a classifier are the signs of y."""
+    """Fitted clone; labels of a classifier are the signs of y."""
     estimator = clone(estimator)
     if isinstance(estimator, FJLT):
         return estimator.fit(X)
@@ -60,7 +60,7 @@ def fitted(estimator, X, y, sample_weight=None):
 
 
 def answers(estimator, X):
-    """What a fitted estimator answers to rows, by the name of the method."""
+    """Outputs of a fitted estimator for rows, by the name of the method."""
     found = {}
     for method in ("predict", "decision_function", "predict_proba", "transform"):
         if hasattr(estimator, method) and not (

@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import (
 
 from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
 
-# The checks fit noise for as many steps as the defaults allow.
+# The checks fit noise with the default number of steps.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 NAMESPACES = ["numpy", "array_api_strict", "torch"]

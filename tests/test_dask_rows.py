@@ -151,7 +151,7 @@ def test_kernel_of_numpy_scalars_and_overflowing_rows(da):
     K = ntk_kernel(rows, **options)
     assert K.dtype == K.compute().dtype == "float32"
     assert_close(K.compute(), local_ntk_kernel(X.astype("float32"), **options))
-    with pytest.raises(ValueError, match="so many layers is 0 in float64"):
+    with pytest.raises(ValueError, match="kernel of depth=2000 is 0 in float64"):
         ntk_kernel(rows, depth=2000)
     with pytest.raises(ValueError, match="have a kernel beyond"):
         ntk_kernel(rows * np.float32(1e20)).compute()

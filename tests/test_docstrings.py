@@ -1,4 +1,4 @@
-"""Docstrings of the public names: numpydoc's format, true defaults, shapes said."""
+"""Docstrings of public names: numpydoc's format, correct defaults, shapes."""
 
 import enum
 import importlib
@@ -12,7 +12,7 @@ from numpydoc.validate import validate
 
 import sklearn_jlntk
 
-# numpydoc's checks that this package leaves out, each with the reason.
+# Checks of numpydoc that are excluded, each with the reason.
 EXCLUDED_CHECKS = {
     "GL01": "the summary follows the opening quotes (PEP 257)",
     "ES01": "a summary and the parameters often say it all",
@@ -23,7 +23,7 @@ EXCLUDED_CHECKS = {
 }
 # Methods of a family, whose parameters one function describes for all.
 DESCRIBED_TOGETHER = {"draw": "make_sketch"}
-# A summary says what comes back; these words say only that something does.
+# A summary names the result; these verbs only say that there is one.
 EMPTY_VERBS = {"Calculate", "Compute", "Computes", "Get", "Gets", "Return", "Returns"}
 
 
@@ -57,7 +57,7 @@ def members(cls):
 
 
 def public_things():
-    """Dotted import path and object of all that the docs describe, each object once."""
+    """Dotted import path and object of everything in the docs, each object once."""
     found = {}
     for module in public_modules():
         for name in getattr(module, "__all__", ()):
@@ -77,7 +77,7 @@ def public_things():
 
 
 def is_called(thing):
-    """Whether users call it: not a property, nor an enumeration."""
+    """Whether an object is called by users, unlike properties and enumerations."""
     is_enumeration = inspect.isclass(thing) and issubclass(thing, enum.Enum)
     return callable(thing) and not is_enumeration
 
@@ -112,7 +112,7 @@ def test_docstring_follows_numpydoc(path):
 
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
-def test_summary_says_what_it_is(path):
+def test_summary_does_not_start_with_an_empty_verb(path):
     first_word = inspect.getdoc(PUBLIC[path]).split()[0]
     assert first_word not in EMPTY_VERBS
 

@@ -1,4 +1,4 @@
-"""One rule of dtypes: a fit computes in that of its rows, an answer is in that of its own.
+"""A fit computes in the dtype of its rows; predictions have the dtype of their own rows.
 
 float32 stays float32; every other dtype is float64.
 """
@@ -22,7 +22,7 @@ FITTED_ARRAYS = ("X_fit_", "centers_", "weights_", "initial_weights_")
 
 
 def kept(dtype):
-    """Dtype that a fit on such rows, or an answer to them, has."""
+    """Dtype of a fit on such rows, or of predictions for them."""
     return "float32" if dtype == "float32" else "float64"
 
 
@@ -32,7 +32,7 @@ def name_of(array):
 
 
 def rows_of(dtype, container):
-    """Rows in a dtype; what it makes of the numbers is part of them."""
+    """Rows in a dtype, rounded to it."""
     rows = X.astype(dtype)
     if container is not sparse.csr_array:
         return container(rows)
@@ -40,7 +40,7 @@ def rows_of(dtype, container):
 
 
 def check_answers(model, rows, dtype):
-    """Finite answers in the dtype that this of the rows says."""
+    """Assert that outputs are finite and have the dtype that belongs to the rows."""
     found = answers(model, rows)
     for method, answer in found.items():
         assert name_of(answer) == kept(dtype), method
@@ -71,7 +71,7 @@ def test_fit_and_predictions_have_the_dtype_of_rows(name, container, of_fit):
 
 @pytest.mark.parametrize("of_fit", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_fit_and_answer_have_the_dtype_of_their_rows_in_a_namespace(name, of_fit, xp):
+def test_fit_and_predictions_have_the_dtype_of_rows_in_a_namespace(name, of_fit, xp):
     with config_context(array_api_dispatch=True):
         model = fitted(ESTIMATORS[name], xp.asarray(X.astype(of_fit)), xp.asarray(Y))
         for of_predict in ("float32", "float64", "int64"):
@@ -80,7 +80,7 @@ def test_fit_and_answer_have_the_dtype_of_their_rows_in_a_namespace(name, of_fit
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_an_answer_is_computed_in_the_dtype_of_the_fit(name, container):
+def test_predictions_are_computed_in_the_dtype_of_the_fit(name, container):
     model = fitted(ESTIMATORS[name], container(X), Y)
     in_double = answers(model, container(X))
     rows = container(X.astype("float32"))  # no digit is lost
@@ -105,7 +105,7 @@ def test_error_names_rows_too_large_for_the_dtype_of_the_fit(name, container):
         getattr(model, method)(container(np.full_like(X, 9e200)))
 
 
-# Parameters that are NumPy's numbers, one of which is enough to change a dtype.
+# Parameters as NumPy scalars, each of which could change a dtype.
 SCALARS = {
     "exact": NTKKernel(alpha=np.float64(0.5), bias=np.float64(0.25), train="all"),
     "exact, depth": NTKKernel(depth=np.uint8(9), train="all", bias=np.float32(0.5)),
@@ -148,7 +148,7 @@ SCALARS = {
 
 
 def with_python_numbers(estimator):
-    """The same estimator, its parameters numbers of Python's."""
+    """The same estimator with Python numbers as parameters."""
     params = estimator.get_params()
     plain = {k: v.item() for k, v in params.items() if isinstance(v, np.generic)}
     return clone(estimator).set_params(**plain)
@@ -156,7 +156,7 @@ def with_python_numbers(estimator):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", SCALARS)
-def test_numbers_of_numpy_are_numbers(name, dtype, xp):
+def test_parameters_may_be_numpy_scalars(name, dtype, xp):
     rows = xp.asarray(X.astype(dtype))
     with config_context(array_api_dispatch=True):
         model = fitted(SCALARS[name], rows, xp.asarray(Y))
@@ -169,7 +169,7 @@ def test_numbers_of_numpy_are_numbers(name, dtype, xp):
 
 @pytest.mark.parametrize("number", [np.uint8, np.int64, np.float32, np.float64, float])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_numbers_of_numpy_are_numbers_to_a_kernel(dtype, number, xp):
+def test_kernel_parameters_may_be_numpy_scalars(dtype, number, xp):
     rows = xp.asarray(X[:9].astype(dtype))
     with config_context(array_api_dispatch=True):
         K = ntk_kernel(rows, depth=np.uint8(3), train="all", bias=number(2))

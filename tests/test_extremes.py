@@ -1,4 +1,4 @@
-"""Rows so large, so small, or layers so many that numbers leave their range."""
+"""Rows and depths for which numbers over- or underflow."""
 
 import re
 
@@ -57,9 +57,7 @@ def test_scale_of_rows_does_not_change_the_fit(name, dtype, scale, container):
 
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_error_names_the_norms_of_rows_whose_kernel_is_beyond_the_dtype(
-    name, container
-):
+def test_error_names_norms_of_rows_whose_kernel_overflows(name, container):
     rows = np.array([[3e20, 4e20], [1.0, 0.0]], dtype="float32")
     message = (
         r"norms 5e\+20 and 5e\+20 have a kernel beyond 3.4e\+38, .* float32. Divide"
@@ -85,7 +83,7 @@ def test_error_names_the_norms_in_every_namespace(xp):
 
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("alpha", [1e39, np.logspace(38, 42, 5), "loo"])
-def test_exact_fit_of_rows_as_given_goes_over_to_double_precision(alpha, container):
+def test_exact_fit_of_unscaled_rows_switches_to_double_precision(alpha, container):
     rows = container((X * 1e20).astype("float32"))
     model = NTKKernel(normalize=None, alpha=alpha).fit(rows, Y)
     in_double = NTKKernel(normalize=None, alpha=alpha).fit(rows.astype("float64"), Y)
@@ -94,7 +92,7 @@ def test_exact_fit_of_rows_as_given_goes_over_to_double_precision(alpha, contain
 
 
 @pytest.mark.parametrize("estimator", [NTKKernel, NystroemNTKKernel])
-def test_rows_as_given_that_are_too_large_are_an_error_and_no_nan(estimator):
+def test_unscaled_rows_that_are_too_large_raise_instead_of_nan(estimator):
     rows = (X * 1e20).astype("float32")
     if estimator is NystroemNTKKernel:
         with pytest.raises(ValueError, match="have a kernel beyond"):
@@ -108,9 +106,7 @@ def test_rows_as_given_that_are_too_large_are_an_error_and_no_nan(estimator):
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("estimator", [NTKKernel, NystroemNTKKernel])
-def test_rows_of_zeros_predict_what_their_targets_have_in_common(
-    estimator, container, alpha, normalize
-):
+def test_rows_of_zeros_predict_the_mean_target(estimator, container, alpha, normalize):
     rows = container(np.zeros((30, 3)))
     y = np.linspace(1.0, 2.0, 30)
     model = estimator(normalize=normalize, alpha=alpha).fit(rows, y)
@@ -133,7 +129,7 @@ def test_depth_up_to_the_smallest_number_of_the_dtype(kernel, dtype, most):
     K = kernel(rows, depth=most)
     assert np.all(np.isfinite(K))
     assert np.all(np.diag(K) > 0)
-    with pytest.raises(ValueError, match=f"0 in {dtype}.* depth of {most} at the most"):
+    with pytest.raises(ValueError, match=f"0 in {dtype}.* depth of at most {most}"):
         kernel(rows, depth=most + 1)
 
 
@@ -146,19 +142,19 @@ def test_thousands_of_layers_with_a_bias_have_a_kernel(dtype):
 
 @pytest.mark.parametrize("depth", [2000, 10**5])
 @pytest.mark.parametrize("name", KERNELS)
-def test_error_names_a_depth_that_leaves_nothing(name, depth):
+def test_error_names_a_depth_that_underflows(name, depth):
     estimator = clone(ESTIMATORS[name])
     if estimator.factorization == "abc" or getattr(estimator, "metric", None):
         pytest.skip("of one layer")
     estimator.set_params(depth=depth, bias=0.0)
-    with pytest.raises(ValueError, match="so many layers is 0 in float64"):
+    with pytest.raises(ValueError, match=f"kernel of depth={depth} is 0 in float64"):
         fitted(estimator, X, Y)
 
 
 @pytest.mark.parametrize("call", [NTK(2000), NTK(2000).diag, nngp_kernel])
-def test_error_names_a_depth_that_leaves_nothing_of_a_kernel(call):
+def test_kernel_error_names_a_depth_that_underflows(call):
     options = {"depth": 2000} if call is nngp_kernel else {}
-    with pytest.raises(ValueError, match="so many layers is 0 in float64"):
+    with pytest.raises(ValueError, match="kernel of depth=2000 is 0 in float64"):
         call(X, **options)
 
 
@@ -169,9 +165,7 @@ def test_error_names_a_depth_that_leaves_nothing_of_a_kernel(call):
     "dtype, fits",
     [("float32", [1e-15, 1.0, 1e4]), ("float64", [1e-100, 1.0, 1e10])],
 )
-def test_networks_take_rows_as_given_or_say_that_they_cannot(
-    dtype, fits, container, factorization
-):
+def test_networks_accept_unscaled_rows_or_raise(dtype, fits, container, factorization):
     network = JLFactorizedNTKRegressor(
         **{**NETWORK, "max_iter": 100},
         factorization=factorization,

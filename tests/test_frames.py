@@ -1,4 +1,4 @@
-"""Frames whose columns are called as attributes of other things are, and other y."""
+"""Data frames whose columns are named like attributes of arrays, and kinds of y."""
 
 import numpy as np
 import pandas as pd
@@ -47,13 +47,13 @@ def test_column_names_of_frames_are_ignored(name, frame):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_names_of_columns_mean_nothing_to_a_function(name, frame):
+def test_functions_ignore_column_names_of_frames(name, frame):
     rows = frame(dict(zip(NAMES, X.T, strict=True)))
     assert_close(FUNCTIONS[name](rows), FUNCTIONS[name](X), rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_frame_is_no_array_in_chunks(name, frame):
+def test_frame_is_not_taken_for_a_chunked_array(name, frame):
     rows = frame({name: X[:, 0], "a": X[:, 1]})
     assert RowChunks.wrap(rows) is rows
     assert not is_dask(rows)
@@ -69,7 +69,7 @@ REGRESSORS = [
 
 @pytest.mark.parametrize("column", ["chunks", "dtype", "shape"])
 @pytest.mark.parametrize("name", REGRESSORS)
-def test_names_of_targets_mean_nothing(name, column, frame):
+def test_names_of_targets_are_ignored(name, column, frame):
     targets = np.stack([Y, Y**2], axis=1)
     rows = frame({column: Y, "a": Y**2})
     expected = fitted(ESTIMATORS[name], X, targets).predict(X)

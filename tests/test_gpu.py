@@ -1,4 +1,4 @@
-"""Estimators on a GPU, and on a stand-in for one where there is none.
+"""Estimators on a GPU, or on a stand-in for it.
 
 The stand-in is array-api-strict's second device: it computes with NumPy and refuses every
 implicit way to the host, as a card does. Tests of a card itself are marked ``gpu``.
@@ -53,7 +53,7 @@ with_device = pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
 
 
 def data(n=50, d=7):
-    """Rows and targets of two values, for regressors and classifiers alike."""
+    """Rows and targets of two values, for both regressors and classifiers."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, d))
     return X, np.where(np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] > 0, 1.0, -1.0)
@@ -63,7 +63,7 @@ def data(n=50, d=7):
     params=["array_api_strict", pytest.param("cupy", marks=pytest.mark.gpu)]
 )
 def card(request):
-    """Where device="cuda" computes: a card, or what stands in for it."""
+    """Device for device="cuda": a GPU, or a stand-in."""
     if request.param == "array_api_strict":
         return request.getfixturevalue("stand_in")
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
@@ -74,7 +74,7 @@ def card(request):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """array-api-strict's second device in the place of the card."""
+    """Second device of array-api-strict, in place of the GPU."""
     strict = pytest.importorskip("array_api_strict")
     card = SimpleNamespace(
         asarray=lambda x: strict.asarray(x, device=strict.Device("device1"))
@@ -85,7 +85,7 @@ def stand_in(monkeypatch):
 
 @pytest.fixture
 def pretend_gpu(monkeypatch):
-    """Take every array for one of a card with so many bytes of memory."""
+    """Treat every array as one on a GPU with the given bytes of memory."""
     monkeypatch.setattr(_passes, "PASSES", (_pass_arrays.ArrayPass(),))
 
     def pretend(memory):
@@ -98,7 +98,7 @@ def pretend_gpu(monkeypatch):
 
 
 @with_device
-def test_host_data_in_and_host_predictions_out(card, estimator):
+def test_host_data_give_host_predictions(card, estimator):
     X, y = data()
     on_card = clone(estimator).set_params(device="cuda").fit(X, y)
     on_host = clone(estimator).fit(X, y)
@@ -110,7 +110,7 @@ def test_host_data_in_and_host_predictions_out(card, estimator):
 
 
 @with_device
-def test_pickle_of_what_a_card_fitted_needs_no_card(card, estimator, monkeypatch):
+def test_pickle_of_a_gpu_fit_needs_no_gpu(card, estimator, monkeypatch):
     X, y = data()
     model = clone(estimator).set_params(device="cuda").fit(X, y)
     expected, pickled = model.predict(X), pickle.dumps(model)
@@ -128,7 +128,7 @@ def test_pickle_of_what_a_card_fitted_needs_no_card(card, estimator, monkeypatch
 
 
 @pytest.mark.gpu
-def test_process_that_sees_no_card_predicts_what_one_has_fitted(tmp_path):
+def test_gpu_fit_predicts_in_a_process_without_gpu(tmp_path):
     if not _has_card():
         pytest.skip("no CuPy or no CUDA device")
     X, y = data()
@@ -150,7 +150,7 @@ def test_process_that_sees_no_card_predicts_what_one_has_fitted(tmp_path):
     assert result.stdout.strip() == "True", result.stderr
 
 
-def test_methods_of_a_model_that_a_card_fitted(card):
+def test_methods_of_a_model_fitted_on_a_gpu(card):
     X, y = data()
     model = JLFactorizedNTKRegressor(**SMALL, device="cuda").fit(X, y)
     same = JLFactorizedNTKRegressor(**SMALL).fit(X, y)
@@ -171,7 +171,7 @@ def test_methods_of_a_model_that_a_card_fitted(card):
     assert_close(kernel.lambda_0_, NTKKernel().fit(X, y).lambda_0_, rtol=1e-9)
 
 
-def test_options_of_a_fit_on_a_card(card):
+def test_options_of_a_fit_on_a_gpu(card):
     """Weights, several outputs, CSR rows, early stopping, and a monitor of H(t)."""
     X, y = data()
     weights = np.random.default_rng(1).uniform(0.5, 2.0, size=len(y))
@@ -194,7 +194,7 @@ def test_options_of_a_fit_on_a_card(card):
     assert_close(records[1], records[0], rtol=1e-6)
 
 
-def test_grid_search_over_models_on_a_card(card):
+def test_grid_search_on_a_gpu(card):
     X, y = data()
     grid = {"alpha": [0.0, 1.0], "factorization": ["bc", "abc"]}
     model = JLFactorizedNTKRegressor(**SMALL)
@@ -208,7 +208,7 @@ def test_grid_search_over_models_on_a_card(card):
 
 
 @pytest.mark.parametrize("estimator", [ESTIMATORS[0], ESTIMATORS[4]], ids=str)
-def test_card_that_is_not_there(estimator, monkeypatch):
+def test_error_without_gpu(estimator, monkeypatch):
     X, y = data()
     model = clone(estimator).set_params(device="cuda")
     absent = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False))
@@ -222,7 +222,7 @@ def test_card_that_is_not_there(estimator, monkeypatch):
     assert not [name for name in vars(model) if name.endswith("_")]
 
 
-def test_import_and_fit_leave_other_array_libraries_alone():
+def test_import_and_fit_do_not_import_other_array_libraries():
     code = (
         "import sys, numpy as np, sklearn_jlntk as s\n"
         "s.JLFactorizedNTKRegressor(width=8).fit(np.eye(4), np.arange(4.))\n"
@@ -244,7 +244,7 @@ def test_import_and_fit_leave_other_array_libraries_alone():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", sklearn_jlntk.__all__)
 def test_strict_device_passes_for_every_estimator(name):
-    """A namespace with a device of its own, and no way to the host but the explicit one."""
+    """Namespace with a separate device, from which only explicit transfers are allowed."""
     pytest.importorskip("array_api_strict")
     estimator = getattr(sklearn_jlntk, name)
     if not hasattr(estimator, "fit"):
@@ -265,7 +265,7 @@ def test_strict_device_passes_for_every_estimator(name):
 )
 @pytest.mark.parametrize("namespace", ["cupy", "torch"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_card_passes_for_every_estimator(estimator, namespace, weighted):
+def test_gpu_passes_for_every_estimator(estimator, namespace, weighted):
     library = pytest.importorskip(namespace, reason=f"{namespace} is not installed")
     if not library.cuda.is_available():
         pytest.skip("no CUDA device")
@@ -300,7 +300,7 @@ def test_hundred_steps_agree_between_namespaces(xp, factorization):
 
 @pytest.mark.parametrize("memory", [2**25, 2**37])
 @pytest.mark.parametrize("k", [None, 40, 300])
-def test_blocks_of_a_gpu_make_no_difference(pretend_gpu, memory, k):
+def test_blocks_of_a_gpu_do_not_change_results(pretend_gpu, memory, k):
     network, B, F, y = problem(k)
     expected = network.value_and_gradient(B, F, y)
     pretend_gpu(memory)
@@ -320,7 +320,7 @@ def test_block_is_a_share_of_the_memory(pretend_gpu):
 
 
 class Full:
-    """Memory that has room for so many numbers in one array, and no more."""
+    """Limit the size of arrays; larger ones raise an error of memory."""
 
     def __init__(self, room, error):
         self.room, self.error, self.refused = room, error, 0
@@ -333,13 +333,13 @@ class Full:
 
 
 def memory_errors():
-    """What NumPy and CuPy raise, and what torch does."""
+    """Errors of memory of NumPy and CuPy, and of torch."""
     torch = pytest.importorskip("torch")
     return [MemoryError, torch.OutOfMemoryError]
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_full_memory_is_met_by_smaller_blocks(pretend_gpu, monkeypatch, which):
+def test_full_memory_leads_to_smaller_blocks(pretend_gpu, monkeypatch, which):
     network, B, F, y = problem(None, m=900, n=300)
     expected = network.value_and_gradient(B, F, y), network.outputs(B, F)
     pretend_gpu(2**28)
@@ -360,7 +360,7 @@ def test_full_memory_is_met_by_smaller_blocks(pretend_gpu, monkeypatch, which):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_full_memory_is_met_by_smaller_tiles(pretend_gpu, monkeypatch, which):
+def test_full_memory_leads_to_smaller_tiles(pretend_gpu, monkeypatch, which):
     x = as_columns(np.random.default_rng(0).normal(size=(3, 500)))
     V = np.random.default_rng(1).normal(size=(500, 2))
     kernel = ReluKernel(1, 0.0, "first")
@@ -395,7 +395,7 @@ def problem(k, m=300, n=45, l=6):
 
 @pytest.fixture
 def visits(stand_in, monkeypatch):
-    """Count of the numbers and arrays that came to the host."""
+    """Number of scalars and arrays moved to the host."""
     counted = []
     array = type(stand_in.asarray(1.0))
     for name in ("__float__", "__int__", "__bool__", "__index__"):
@@ -417,7 +417,7 @@ def visits(stand_in, monkeypatch):
 
 
 @pytest.mark.parametrize("factorization", ["bc", "abc", "dense"])
-def test_steps_read_nothing_but_the_losses_together(
+def test_steps_read_only_losses_and_read_them_together(
     stand_in, visits, pretend_gpu, factorization
 ):
     X, y = data()
@@ -432,14 +432,16 @@ def test_steps_read_nothing_but_the_losses_together(
 
 
 @pytest.mark.parametrize("alpha", [0.1, "loo"])
-def test_kernel_matrix_of_a_fit_stays_on_the_card(visits, alpha):
+def test_kernel_matrix_of_a_fit_stays_on_the_gpu(visits, alpha):
     X, y = data(n=90)
     model = NTKKernel(alpha=alpha, device="cuda").fit(X, y)
     assert model.lambda_max_ > 0
     assert max(np.prod(shape) for shape in visits) < 90**2
 
 
-def test_smallest_eigenvalue_is_computed_where_the_kernel_is(visits, monkeypatch):
+def test_smallest_eigenvalue_is_computed_on_the_device_of_the_kernel(
+    visits, monkeypatch
+):
     X, y = data(n=90)
     model = JLFactorizedNTKRegressor(**SMALL, device="cuda").fit(X, y)
     monkeypatch.setattr("sklearn_jlntk.neural_network._base.to_host", pytest.fail)
@@ -448,7 +450,9 @@ def test_smallest_eigenvalue_is_computed_where_the_kernel_is(visits, monkeypatch
 
 @pytest.mark.parametrize("tol", [3e-3, None])
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_reading_losses_together_makes_no_difference(pretend_gpu, tol, early_stopping):
+def test_reading_losses_together_does_not_change_the_fit(
+    pretend_gpu, tol, early_stopping
+):
     X, y = data()
     params = SMALL | {"max_iter": 150, "tol": tol, "early_stopping": early_stopping}
     model = JLFactorizedNTKRegressor(**params, n_iter_no_change=3)
@@ -469,7 +473,7 @@ def test_divergence_is_seen_in_losses_read_together(pretend_gpu):
             model.fit(X, y)
 
 
-def test_numbers_are_cast_before_they_move(xp):
+def test_numbers_are_cast_before_transfer(xp):
     values = np.random.default_rng(0).normal(size=5)
     moved = from_host(values, xp.asarray([1.0]), xp.float32)
     assert moved.dtype == xp.float32

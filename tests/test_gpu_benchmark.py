@@ -1,4 +1,4 @@
-"""The benchmark of a card runs, in small and on the CPU, where no one has a card."""
+"""Dry run of the GPU benchmark on the CPU."""
 
 import json
 import time
@@ -42,9 +42,7 @@ def test_every_row_of_the_gpu_benchmark_is_measured(measure):
     assert "not installed" in page
 
 
-def test_row_that_fails_does_not_cost_the_others(
-    measure, monkeypatch, capsys, tmp_path
-):
+def test_failed_row_does_not_stop_the_others(measure, monkeypatch, capsys, tmp_path):
     def full(self):
         raise MemoryError("no room\nat all")
 
@@ -60,7 +58,7 @@ def test_row_that_fails_does_not_cost_the_others(
     assert "| MemoryError: no room |" in path.with_suffix(".md").read_text()
 
 
-def test_gpu_benchmark_begins_no_row_after_its_time(measure, tmp_path):
+def test_gpu_benchmark_starts_no_row_after_its_time_limit(measure, tmp_path):
     with pytest.raises(SystemExit, match="rows were not run"):
         measure("--minutes", "-1")
     (path,) = tmp_path.glob("*.json")

@@ -1,4 +1,4 @@
-"""The regressor and the classifier: what is theirs beyond scikit-learn's own checks."""
+"""Regressor and classifier, beyond scikit-learn's own checks."""
 
 import pickle
 import warnings
@@ -170,7 +170,7 @@ def test_predictions_do_not_depend_on_the_order_of_rows(factorization):
 
 @pytest.mark.parametrize("to_input", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("n_outputs", [None, 3])
-def test_predictions_in_chunks_are_those_at_once(monkeypatch, n_outputs, to_input):
+def test_predictions_do_not_depend_on_chunks(monkeypatch, n_outputs, to_input):
     X, y = data(n_outputs=n_outputs)
     model = regressor(factorization="bc").fit(X, y)
     at_once = model.predict(to_input(X))
@@ -297,7 +297,7 @@ def test_auto_learning_rate_is_the_inverse_of_the_curvature(factorization):
 # --------------------------------------------------------------------- going on
 
 
-def test_warm_start_goes_on_where_it_stopped(factorization):
+def test_warm_start_continues_where_it_stopped(factorization):
     X, y = data()
     whole = regressor(factorization=factorization, max_iter=30).fit(X, y)
     parts = regressor(factorization=factorization, max_iter=10, warm_start=True)
@@ -356,7 +356,7 @@ def test_running_out_of_steps_warns_with_advice():
         regressor(max_iter=3, tol=1e-6).fit(X, y)
 
 
-def test_a_training_that_learned_nothing_says_so():
+def test_training_that_learned_nothing_warns():
     X, y = data()
     model = regressor(tol=1e-3, max_iter=500)
     with pytest.warns(ConvergenceWarning, match="almost nothing was learned") as caught:
@@ -378,7 +378,7 @@ def test_divergence_names_the_rate_and_the_limit(factorization):
     assert not hasattr(model, "n_features_in_")
 
 
-def test_too_few_weights_for_the_samples_warn_where_the_theorem_is_asked_for():
+def test_theory_rate_warns_of_fewer_weights_than_samples():
     X, y = data(n=60)
     model = regressor(factorization="abc", effective_width=4, n_components=5)
     with warnings.catch_warnings():
@@ -506,7 +506,7 @@ def test_pandas_rows_and_targets():
 
 
 class Recorder:
-    """A callback that keeps what it sees and may stop the fit."""
+    """Callback that records its arguments and may stop the fit."""
 
     def __init__(self, stop_after=None):
         self.stop_after = stop_after
@@ -545,7 +545,7 @@ def test_callbacks_see_a_fitted_estimator_after_each_step():
     assert_close(np.array(recorder.scores), np.array(scores), rtol=1e-9)
 
 
-def test_a_callback_can_stop_the_fit():
+def test_callback_can_stop_the_fit():
     X, y = data()
     model = regressor(max_iter=50).set_callbacks(Recorder(stop_after=7)).fit(X, y)
     assert model.n_iter_ == 7

@@ -26,7 +26,7 @@ def two_classes(n=200):
 
 @classifiers
 @pytest.mark.parametrize("load", [two_classes, lambda: load_iris(return_X_y=True)])
-def test_probabilities_are_a_distribution_whose_mode_is_predicted(model, load):
+def test_predicted_label_has_the_largest_probability(model, load):
     X, y = load()
     model = clone(model).fit(X, y)
     far = np.concatenate([X, 1e3 * X, np.zeros_like(X)])
@@ -50,7 +50,7 @@ def test_probabilities_rise_with_the_outputs(model):
 
 
 @classifiers
-def test_probabilities_score_vote_and_can_be_calibrated(model):
+def test_probabilities_in_scorers_voting_and_calibration(model):
     X, y = two_classes()
     scores = cross_val_score(clone(model), X, y, scoring="neg_log_loss")
     assert scores.mean() > -np.log(2)
@@ -82,7 +82,7 @@ def test_class_weights_are_sample_weights(model, weights, chunked):
 
 
 @classifiers
-def test_class_weights_of_unknown_labels_are_an_error(model):
+def test_error_for_class_weights_of_unknown_labels(model):
     X, y = two_classes()
     with pytest.raises(ValueError, match="are not in class_weight"):
         clone(model).set_params(class_weight={0: 1.0, 7: 2.0}).fit(X, y)

@@ -1,4 +1,4 @@
-"""The names that users call, word for word: a change here is a change for them."""
+"""Public names and signatures; changing this file changes the API."""
 
 import importlib
 import importlib.metadata
@@ -221,7 +221,7 @@ def written_signature(function):
 
 
 @pytest.mark.parametrize("module", sorted(NAMES))
-def test_names_are_where_users_import_them(module):
+def test_public_names_can_be_imported(module):
     assert NAMES[module] <= set(dir(importlib.import_module(module)))
 
 
@@ -236,14 +236,14 @@ def test_signature_is_the_documented_one(name):
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_methods_are_there(name):
+def test_public_methods_exist(name):
     cls = attrgetter(name)(sklearn_jlntk)
     missing = [m for m in METHODS[name].split() if not callable(getattr(cls, m, None))]
     assert not missing
 
 
 @pytest.mark.parametrize("name", public_modules())
-def test_module_lists_all_that_it_defines_in_public(name):
+def test_modules_list_all_public_names(name):
     module = importlib.import_module(name)
     listed = module.__all__
     assert len(listed) == len(set(listed))
@@ -263,7 +263,7 @@ def hand_written_pages():
 
 
 @pytest.mark.parametrize("page", hand_written_pages(), ids=str)
-def test_page_names_what_exists(page):
+def test_reference_page_names_exist(page):
     roles = re.findall(
         r":(?:func|class|meth|mod):`~?([\w.]+)`", (DOCS / page).read_text("utf-8")
     )

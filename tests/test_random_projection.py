@@ -1,4 +1,4 @@
-"""The FJLT transformer: scikit-learn's checks, its promises and its words."""
+"""The FJLT transformer: scikit-learn's checks, its properties and its errors."""
 
 import pickle
 from unittest import SkipTest
@@ -26,7 +26,7 @@ from sklearn_jlntk.operators import SKETCHES
 
 METHODS = [name for name in SKETCHES if name != "identity"]
 
-# The checks have few features, and "auto" says so.
+# The checks have few features, about which "auto" warns.
 few_features = pytest.mark.filterwarnings(
     "ignore:eps=:sklearn.exceptions.DataDimensionalityWarning"
 )
@@ -125,7 +125,7 @@ def test_transform_is_the_product_with_the_components(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_distances_are_kept(method):
+def test_distances_are_preserved(method):
     # Of 780 squared distances of rows, the largest distortion of a Gaussian sketch of
     # 512 components is about 3.5 standard deviations of (2 / 512)^(1/2); sparse ones
     # are alike on Gaussian rows.
@@ -157,7 +157,7 @@ def test_seed_gives_the_same_map_in_every_namespace(method, xp, dtype):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_csr_rows_have_dense_components(method, dtype):
+def test_csr_rows_give_dense_components(method, dtype):
     X = gaussian_rows().astype(dtype)
     X[np.random.default_rng(1).random(X.shape) < 0.9] = 0
     from_csr = FJLT(50, method=method, random_state=0).fit(sparse.csr_array(X))
@@ -237,7 +237,7 @@ def test_auto_of_one_row_has_no_distances():
     assert FJLT(5).fit_transform(gaussian_rows(1)).shape == (1, 5)
 
 
-def test_more_components_than_features_are_refused():
+def test_error_for_more_components_than_features():
     message = (
         r"n_components=500 is larger than n_features=64; an FJLT of 64 features keeps "
         r"at most 64\. Use n_components <= 64 or 'auto'\."
@@ -257,12 +257,12 @@ def test_more_components_than_features_are_refused():
         ({"random_state": -1}, "The 'random_state' parameter of FJLT must be"),
     ],
 )
-def test_wrong_parameters_are_named(parameters, message):
+def test_errors_name_wrong_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         FJLT(**parameters).fit(gaussian_rows())
 
 
-def test_wrong_rows_are_named():
+def test_errors_name_wrong_rows():
     X = gaussian_rows()
     fjlt = FJLT(5).fit(X)
     with pytest.raises(ValueError, match="X has 7 features, but FJLT is expecting 192"):
@@ -272,7 +272,7 @@ def test_wrong_rows_are_named():
         fjlt.transform(X)
 
 
-def test_rows_of_another_namespace_are_refused():
+def test_error_for_rows_of_another_namespace():
     strict = pytest.importorskip("array_api_strict")
     X = gaussian_rows()
     fjlt = FJLT(5).fit(X)
@@ -282,7 +282,7 @@ def test_rows_of_another_namespace_are_refused():
                 method(strict.asarray(X))
 
 
-def test_unfitted_transformer_has_no_map():
+def test_error_for_unfitted_transformer():
     for use in (
         lambda fjlt: fjlt.components_,
         lambda fjlt: fjlt.transform(gaussian_rows()),
@@ -292,14 +292,14 @@ def test_unfitted_transformer_has_no_map():
             use(FJLT())
 
 
-def test_fit_leaves_parameters_alone():
+def test_fit_does_not_change_parameters():
     fjlt = FJLT(eps=0.4)
     before = clone(fjlt).get_params()
     fjlt.fit(gaussian_rows(n_features=400))
     assert fjlt.get_params() == before
 
 
-def test_random_state_instance_goes_on():
+def test_random_state_instance_advances():
     rng = np.random.RandomState(0)
     first = FJLT(5, random_state=rng).fit(gaussian_rows()).components_
     second = FJLT(5, random_state=rng).fit(gaussian_rows()).components_
@@ -307,7 +307,7 @@ def test_random_state_instance_goes_on():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_pickle_transforms_alike(method):
+def test_pickle_transforms_the_same(method):
     X = gaussian_rows()
     fjlt = FJLT(50, method=method, random_state=0).fit(X)
     copy = pickle.loads(pickle.dumps(fjlt))
@@ -344,7 +344,7 @@ def test_pipeline_names_components():
 
 @pytest.mark.parametrize("to_input", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("number, name", [(np.nan, "NaN"), (-np.inf, "infinity")])
-def test_compiled_transform_refuses_what_is_not_finite(
+def test_compiled_transform_raises_for_non_finite_rows(
     monkeypatch, to_input, number, name
 ):
     monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
@@ -361,7 +361,7 @@ def test_compiled_transform_refuses_what_is_not_finite(
         assert np.all(np.isfinite(np.delete(Z, i, axis=0)))
 
 
-def test_compiled_transform_takes_rows_whose_components_overflow(monkeypatch):
+def test_compiled_transform_accepts_rows_whose_components_overflow(monkeypatch):
     monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 0)
     X = gaussian_rows().astype(np.float32)
     X[3] = np.finfo(np.float32).max

@@ -1,4 +1,4 @@
-"""Fits are the same at every scale of targets, rows and weights, as far as a dtype goes."""
+"""Fits do not depend on the scale of targets, rows and weights, within a dtype."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_score_does_not_depend_on_the_scale_of_targets(model, dtype):
 
 
 @pytest.mark.parametrize("model", NETWORKS[:2], ids=str)
-def test_outputs_of_different_scales_are_learned_alike(model):
+def test_outputs_of_different_scales_are_learned_equally_well(model):
     X, y = data("float32")
     scales = np.array([1e-8, 1.0, 1e8])
     targets = np.stack([y, np.cos(X[:, 2]) + y, X[:, 3] - y], axis=1)
@@ -59,7 +59,7 @@ def test_outputs_of_different_scales_are_learned_alike(model):
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("model", NETWORKS[:3], ids=str)
-def test_a_large_offset_of_targets_costs_nothing(model, dtype, chunked):
+def test_score_does_not_depend_on_offset_of_targets(model, dtype, chunked):
     X, y = data(dtype)
     rows = RowChunks(X, chunk_rows=100) if chunked else X
     expected = clone(model).fit(X, 10 * y).score(X, 10 * y)
@@ -72,7 +72,7 @@ def test_a_large_offset_of_targets_costs_nothing(model, dtype, chunked):
     assert model.predict(rows).dtype == np.float64
 
 
-def test_predictions_of_float32_rows_are_float32_where_that_resolves_the_targets():
+def test_predictions_are_float32_if_that_resolves_targets():
     X, y = data("float32")
     model = NETWORKS[0]
     assert clone(model).fit(X, y + 100).predict(X).dtype == np.float32
@@ -91,7 +91,7 @@ def test_score_does_not_depend_on_the_scale_of_rows(model, dtype):
         assert score == pytest.approx(expected, abs=1e-4), scale
 
 
-def test_a_row_far_from_the_others_stays_finite():
+def test_prediction_of_an_outlier_is_finite():
     X, y = data("float32")
     model = clone(NETWORKS[0]).fit(X, y)
     far = np.full((1, 6), 1e30, dtype="f4")
@@ -102,7 +102,7 @@ def test_a_row_far_from_the_others_stays_finite():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("model", NETWORKS, ids=str)
-def test_weights_of_any_common_scale_are_the_same_fit(model, dtype):
+def test_common_scale_of_weights_does_not_change_the_fit(model, dtype):
     X, y = data(dtype)
     w = np.random.default_rng(1).uniform(0.5, 2, size=len(y))
     expected = clone(model).fit(X, y, w)
@@ -143,7 +143,7 @@ def test_auto_sizes_count_distinct_rows_of_positive_weight(model, chunked):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_targets_whose_squares_overflow_are_named(early_stopping):
+def test_error_for_targets_whose_squares_overflow(early_stopping):
     X, y = data()
     model = JLFactorizedNTKRegressor(early_stopping=early_stopping, **SMALL)
     with pytest.raises(ValueError, match=r"targets y are of the size of .*e\+200"):

@@ -73,7 +73,7 @@ def test_row_norm_follows_the_scale_of_the_rows(dtype, scale, container):
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e290])
 @pytest.mark.parametrize("moments", [RowNorm.of, TargetMoments.of])
-def test_no_common_scale_of_the_weights_changes_anything(moments, scale):
+def test_common_scale_of_weights_does_not_change_the_norm(moments, scale):
     given = X if moments == RowNorm.of else Y
     once, scaled = moments(given, WEIGHT), moments(given, WEIGHT * scale)
     parts = [moments(given[c], WEIGHT[c] * scale) for c in CHUNKS]
@@ -142,7 +142,7 @@ def test_rows_are_scaled_in_every_namespace(normalize, xp, dtype):
 
 @pytest.mark.parametrize("container", CONTAINERS.values(), ids=CONTAINERS)
 @pytest.mark.parametrize("numbers", [(3e25, 4e25), (3e-25, 4e-25), (3e38, 0.0)])
-def test_unit_rows_of_numbers_without_a_square(numbers, container):
+def test_unit_rows_of_numbers_whose_squares_leave_the_range(numbers, container):
     rows = container(np.array([numbers], dtype="float32"))
     scaled = RowScaling("unit", 1.0).apply(rows)
     scaled = scaled.toarray() if sparse.issparse(scaled) else scaled

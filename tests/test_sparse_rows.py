@@ -1,4 +1,4 @@
-"""Sparse rows as callers have them: unsorted, repeated, read-only; and left as they are."""
+"""Sparse rows that are unsorted, have duplicates or are read-only, and stay unchanged."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ Y = np.random.default_rng(1).normal(size=N_ROWS)
 
 
 def compressed(container, index_dtype, data, indices, indptr):
-    """A matrix that has these arrays and no others."""
+    """Sparse matrix with exactly these arrays."""
     X = container((N_ROWS, N_FEATURES))
     X.data, X.indices, X.indptr = (
         data,
@@ -30,7 +30,7 @@ def compressed(container, index_dtype, data, indices, indptr):
 
 
 def messy(container=sparse.csr_array, index_dtype=np.int32, writeable=True):
-    """Unsorted indices, entries that repeat, zeros that are stored, an empty row."""
+    """Rows with unsorted indices, duplicates, stored zeros, and an empty row."""
     rng = np.random.default_rng(0)
     indptr = np.append(np.arange(0, 5 * N_ROWS, 5), 5 * (N_ROWS - 1))
     indices = rng.integers(N_FEATURES, size=indptr[-1])
@@ -43,7 +43,7 @@ def messy(container=sparse.csr_array, index_dtype=np.int32, writeable=True):
 
 
 def canonical_rows(container=sparse.csr_array, index_dtype=np.int32, writeable=False):
-    """The same rows, sorted and summed, but nobody has noticed."""
+    """The same rows in canonical format, without the flags that say so."""
     X = messy().copy()
     X.sum_duplicates()
     X = compressed(container, index_dtype, X.data, X.indices, X.indptr)
@@ -89,13 +89,13 @@ FUNCTIONS = {
 
 
 def arrays_of(X):
-    """The arrays of a sparse matrix by name, and what it has found out about itself."""
+    """Arrays and cached flags of a sparse matrix, by name."""
     return dict(vars(X))
 
 
 @pytest.fixture(params=GIVEN)
 def rows(request):
-    """Sparse rows, after the test as they were before, and the same rows dense."""
+    """Sparse rows, asserted to be unchanged after the test, and the same rows dense."""
     X = GIVEN[request.param]
     before = arrays_of(X)
     copies = {k: v.copy() for k, v in before.items() if isinstance(v, np.ndarray)}
@@ -109,13 +109,13 @@ def rows(request):
 
 @pytest.fixture(params=["at any size", "compiled sketches"])
 def route(request, monkeypatch):
-    """Sketches of few rows as they come, or compiled ones."""
+    """Sketches of a few rows on arrays, or compiled."""
     if request.param == "compiled sketches":
         monkeypatch.setattr(jit, "_FEWEST_NUMBERS", 1)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_estimators_take_them_and_leave_them(name, rows, route):
+def test_estimators_accept_csr_rows_and_do_not_change_them(name, rows, route):
     X, dense = rows
     from_sparse = fitted(ESTIMATORS[name], X, Y)
     from_dense = fitted(ESTIMATORS[name], dense, Y)
@@ -126,18 +126,18 @@ def test_estimators_take_them_and_leave_them(name, rows, route):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_take_them_and_leave_them(name, rows, route):
+def test_functions_accept_csr_rows_and_do_not_change_them(name, rows, route):
     X, dense = rows
     # atol: entries that cancel.
     assert_close(FUNCTIONS[name](X), FUNCTIONS[name](dense), rtol=1e-10, atol=1e-13)
 
 
-def test_every_estimator_is_tried():
+def test_every_estimator_is_tested():
     tried = {type(estimator).__name__ for estimator in ESTIMATORS.values()}
     assert tried == set(sklearn_jlntk.__all__)
 
 
-def test_another_matrix_on_the_same_arrays_is_left_as_it_is():
+def test_matrix_that_shares_arrays_is_not_changed():
     X = messy()
     other = compressed(sparse.csr_array, np.int32, X.data * 2, X.indices, X.indptr)
     other.indices, other.indptr = X.indices, X.indptr
@@ -155,6 +155,6 @@ def test_canonical_rows_are_not_copied():
         assert np.shares_memory(getattr(own, name), getattr(X, name))
 
 
-def test_row_of_entries_that_repeat():
+def test_row_with_duplicate_entries():
     X = sparse.csr_array(([1.0, 2, 3, 4], [0, 0, 1, 0], [0, 3, 4]), shape=(2, 2))
     assert_close(ntk_kernel(X), ntk_kernel([[3.0, 3.0], [4.0, 0.0]]), rtol=1e-15)

@@ -40,12 +40,12 @@ QUIET = SHORT | {"tol": None}
 
 
 def regressor(**params):
-    """A regressor that has nothing to warn of."""
+    """Regressor that gives no warning."""
     return JLFactorizedNTKRegressor(**QUIET | params)
 
 
 def classifier(**params):
-    """A classifier that has nothing to warn of."""
+    """Classifier that gives no warning."""
     return JLFactorizedNTKClassifier(**QUIET | params)
 
 
@@ -58,7 +58,7 @@ def unwritable(model, tmp_path):
 
 
 def without_card(model, y):
-    """The fitted model, on the way to a card that is not there."""
+    """Fitted model with device="cuda" on a machine without a GPU."""
     return model.set_params(device="cpu").fit(X, y).set_params(device="cuda")
 
 
@@ -136,7 +136,7 @@ FITS = {
     ),
 }
 
-# Ways to come to a fit.
+# Ways to call a fit.
 WAYS = {
     "fit": lambda model, y: model.fit(X, y),
     "keywords": lambda model, y: model.fit(X=X, y=y),
@@ -171,33 +171,33 @@ def caught():
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_warning_of_a_fit_points_at_the_line_that_asks_for_it(warning_fit, way, caught):
+def test_warning_of_fit_points_at_the_calling_line(warning_fit, way, caught):
     model, y, expected = warning_fit
     way(model, y)
     assert_points_here(caught, *expected)
 
 
 @pytest.mark.parametrize("name", ["few weights", "few weights of a classifier"])
-def test_warning_of_partial_fit_points_at_the_line_that_asks_for_it(name, caught):
+def test_warning_of_partial_fit_points_at_the_calling_line(name, caught):
     make, y, *expected = FITS[name]
     classes = {} if y is Y else {"classes": ["a", "b"]}
     make(None).partial_fit(X, y, **classes)  # here
     assert_points_here(caught, *expected)
 
 
-def test_warning_of_a_column_in_partial_fit_points_at_the_line(caught):
+def test_warning_of_column_targets_points_at_the_calling_line(caught):
     classifier().partial_fit(X, LABELS[:, None], classes=["a", "b"])  # here
     assert_points_here(caught, *FITS["column of labels"][2:])
 
 
 @pytest.mark.parametrize("name", ["steps", "early stopping", "few weights"])
-def test_warning_of_a_fit_in_chunks_points_at_the_line(name, caught):
+def test_warning_of_fit_in_chunks_points_at_the_calling_line(name, caught):
     make, y, *expected = FITS[name]
     make(None).fit(RowChunks(X, chunk_rows=20), y)  # here
     assert_points_here(caught, *expected)
 
 
-def test_warning_within_searches_points_at_the_line(caught):
+def test_warning_within_searches_points_at_the_calling_line(caught):
     model = regressor(tol=1e-9)
     search = GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=2)
     search.fit(X, Y)  # here
@@ -228,7 +228,9 @@ CARDLESS = {
 
 
 @pytest.mark.parametrize("make, y, ask", CARDLESS.values(), ids=CARDLESS)
-def test_warning_without_a_card_points_at_the_line(make, y, ask, monkeypatch, caught):
+def test_warning_without_gpu_points_at_the_calling_line(
+    make, y, ask, monkeypatch, caught
+):
     from sklearn_jlntk._backend import array_api
 
     def absent():
@@ -248,7 +250,7 @@ def test_warning_that_is_an_error_is_raised():
         regressor(tol=1e-9).fit(X, Y)
 
 
-def test_warning_in_a_thread_without_a_line_of_the_user_is_given_all_the_same(caught):
+def test_warning_in_a_thread_without_user_code_is_issued(caught):
     thread = threading.Thread(target=regressor(tol=1e-9).fit, args=(X, Y))
     thread.start()
     thread.join()
@@ -257,13 +259,13 @@ def test_warning_in_a_thread_without_a_line_of_the_user_is_given_all_the_same(ca
 
 
 @pytest.mark.parametrize("package", ["sklearn.base", "sklearn_jlntk.ntk", "joblib._x"])
-def test_frames_of_these_packages_are_passed_over(package, caught):
+def test_frames_of_these_packages_are_skipped(package, caught):
     exec("warn_user('a cause')", {"warn_user": warn_user, "__name__": package})
     assert [w.filename for w in caught] == [__file__]
 
 
 @pytest.mark.parametrize("package", ["__main__", "sklearn_extra.base", None])
-def test_frames_of_others_are_not_passed_over(package, caught):
+def test_frames_of_other_packages_are_not_skipped(package, caught):
     code = compile("warn_user('a cause')", "others.py", "exec")
     exec(code, {"warn_user": warn_user, "__name__": package})
     assert [(w.filename, w.lineno) for w in caught] == [("others.py", 1)]

@@ -14,7 +14,7 @@ __array_api_version__ = strict.__array_api_version__
 
 
 class _Dressed:
-    """Something of array-api-strict, equal to its like and in no set."""
+    """Wrapped object of array-api-strict, with equality and without a hash."""
 
     __hash__ = None
 
@@ -124,7 +124,7 @@ _DRESSES = {
 
 
 def dressed(value):
-    """What array-api-strict returns, as this namespace has it."""
+    """Wrap a result of array-api-strict for this namespace."""
     if isinstance(value, list | tuple):
         items = [dressed(item) for item in value]
         is_named = hasattr(value, "_fields")
@@ -136,7 +136,7 @@ def dressed(value):
 
 
 def bare(value):
-    """What array-api-strict takes for something of this namespace."""
+    """Unwrap an object of this namespace for array-api-strict."""
     if isinstance(value, list | tuple):
         return type(value)(bare(item) for item in value)
     return value.bare if isinstance(value, _Dressed) else value
@@ -151,7 +151,7 @@ def _dressed_function(function):
 
 
 class _Functions:
-    """Functions of a part of array-api-strict, such as `linalg`, in the same dress."""
+    """Wrapped functions of a part of array-api-strict, such as `linalg`."""
 
     def __init__(self, module):
         self._module = module

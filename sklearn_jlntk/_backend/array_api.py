@@ -85,7 +85,7 @@ def name_of(dtype):
 
 
 def float_dtypes(like):
-    """Real floating dtypes from that of an array to the widest beside it, one or two."""
+    """Real floating dtypes from that of an array to the widest of its device."""
     xp = array_namespace(like)
     known = xp.__array_namespace_info__().dtypes(
         kind="real floating", device=device(like)

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user, whatever the depth of the call."""
+"""Warnings that point at the line in the user's code, for calls of any depth."""
 
 import sys
 import warnings

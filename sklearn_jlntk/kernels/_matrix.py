@@ -188,9 +188,9 @@ def check_range(kernel, x, y=None):
     smallest, largest = float(limits.smallest_normal), float(limits.max)
     if kernel.root(1.0) * kernel.root(1.0) < smallest:
         raise ValueError(
-            f"The kernel of so many layers is 0 in {dtype}: without a bias each of them "
-            f"halves it. Use a depth of {int(-math.log2(smallest))} at the most, or "
-            "train='all' and a bias > 0, which is added at every layer."
+            f"The kernel of depth={kernel.depth} is 0 in {dtype}: without a bias, each "
+            f"layer halves it. Use a depth of at most {int(-math.log2(smallest))}, or "
+            "train='all' and a bias > 0, which is added in every layer."
         )
     norms = [_longest(columns) for columns in (x, x if y is None else y)]
     if not math.prod(kernel.root(norm) for norm in norms) <= largest:
@@ -249,7 +249,7 @@ def _has_card_pass(kernel, x):
 
 
 def _whole_tile(kernel, x, y):
-    """Matrix made where its products are: no tile takes memory beside it."""
+    """Kernel matrix in one pass on a card, which needs no memory besides the result."""
     if y is None:
         return kernel.tile_on_card(x)
     return kernel.tile(x, y, len(x) * len(y))

@@ -126,7 +126,7 @@ def _sum_over_neurons(read, network, features):  # (n_outputs, n)
 
 
 def _map_blocks(work, blocks, Y, width):
-    """Results of `work(block)` in order, on threads where there is enough to do."""
+    """Results of `work(block)` in order, on threads if the work is large enough."""
     if width * math.prod(Y.shape) <= _SMALL_PRODUCT:
         return [work(block) for block in blocks]
     return map_blocks(work, blocks, Y, width)

@@ -1,4 +1,4 @@
-"""Where the CUDA kernels run: on a card, or on the CPU thread by thread."""
+"""Devices for the CUDA kernels: a GPU, or the CPU, thread by thread."""
 
 from cuda_on_host import card, libraries
 

@@ -1,4 +1,4 @@
-"""The limit of one BLAS thread: shared by calls that overlap, gone after the last one."""
+"""Limit of one BLAS thread, shared by overlapping calls and removed by the last one."""
 
 import os
 import threading
@@ -40,7 +40,7 @@ def blas_counts():
 
 @contextmanager
 def kept(n_threads):
-    """So many BLAS threads, which are there again afterwards."""
+    """Limit the BLAS threads, and assert that the limit holds again afterwards."""
     with threadpool_limits(n_threads, user_api="blas"):
         assert set(blas_counts()) == {n_threads}
         yield
@@ -64,7 +64,7 @@ def two():
 
 
 class Stay(threading.Thread):
-    """Thread that stays in the limit until it is told to leave."""
+    """Thread that stays in the limit until `leave` is called."""
 
     def __init__(self, context=one_blas_thread):
         super().__init__(daemon=True)
@@ -79,7 +79,7 @@ class Stay(threading.Thread):
             self.may_leave.wait(TIMEOUT)
 
     def leave(self):
-        """Leave, and be over."""
+        """Leave the limit and end the thread."""
         self.may_leave.set()
         self.join(TIMEOUT)
         assert not self.is_alive()
@@ -90,7 +90,7 @@ class Stay(threading.Thread):
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
 @pytest.mark.parametrize("context", [one_blas_thread, lambda: thread_team(2)])
-def test_the_last_of_those_that_overlap_brings_the_threads_back(three, context, order):
+def test_last_overlapping_call_restores_the_threads(three, context, order):
     stays = [Stay(context) for _ in order]
     for index in order:
         assert set(blas_counts()) == {1}
@@ -111,7 +111,7 @@ def test_overlap_with_this_thread_in_both_orders(three, first):
             assert set(blas_counts()) == {1}
 
 
-def test_the_number_of_threads_to_use_does_not_depend_on_other_calls(three):
+def test_number_of_threads_does_not_depend_on_other_calls(three):
     stay = Stay()
     assert n_blas_threads() == 3
     assert n_threads_for(2**20) == 3
@@ -121,7 +121,7 @@ def test_the_number_of_threads_to_use_does_not_depend_on_other_calls(three):
         assert n_blas_threads() == 1
 
 
-def test_work_in_a_team_takes_one_thread_wherever_it_is_done(three):
+def test_work_in_a_team_uses_one_blas_thread_on_every_thread(three):
     barrier = threading.Barrier(3, timeout=TIMEOUT)
 
     def work(_):
@@ -131,7 +131,7 @@ def test_work_in_a_team_takes_one_thread_wherever_it_is_done(three):
     assert map_on_threads(work, range(3), n_threads=3) == [1, 1, 1]
 
 
-def test_an_error_gives_the_limit_back(three):
+def test_error_ends_the_limit(three):
     with pytest.raises(ArithmeticError), thread_team(2):
         raise ArithmeticError
     assert set(blas_counts()) == {3}
@@ -150,7 +150,7 @@ def draw(kind):
 
 
 @pytest.mark.parametrize("kind", ["bc", "abc"])
-def test_an_error_within_a_pass_gives_the_limit_back_at_once(two, kind):
+def test_error_within_a_pass_ends_the_limit_at_once(two, kind):
     network, weights, features = draw(kind)
     pullback = {"bc": BcNumbaPass(), "abc": AbcNumbaPass()}[kind].pullback
     seen = []
@@ -170,7 +170,7 @@ def test_an_error_within_a_pass_gives_the_limit_back_at_once(two, kind):
 # ---------------------------------------------------------------- limits of others
 
 
-def test_a_limit_of_the_caller_that_ends_meanwhile_ends(three):
+def test_limit_of_the_caller_may_end_meanwhile(three):
     user = threadpool_limits(2, user_api="blas")
     stay = Stay()
     assert set(blas_counts()) == {1}
@@ -179,7 +179,7 @@ def test_a_limit_of_the_caller_that_ends_meanwhile_ends(three):
     stay.leave()
 
 
-def test_a_number_that_the_caller_sets_meanwhile_stays():
+def test_number_that_the_caller_sets_meanwhile_is_kept():
     with threadpool_limits(3, user_api="blas"):
         stay = Stay()
         threadpool_limits(2, user_api="blas")
@@ -190,7 +190,7 @@ def test_a_number_that_the_caller_sets_meanwhile_stays():
         assert set(blas_counts()) == {2}
 
 
-def test_a_limit_of_the_caller_within_ours_is_honoured(three):
+def test_limit_of_the_caller_within_ours_is_respected(three):
     stay = Stay()
     with threadpool_limits(2, user_api="blas"):
         assert n_blas_threads() == 2
@@ -199,7 +199,7 @@ def test_a_limit_of_the_caller_within_ours_is_honoured(three):
 
 
 class OfOneThread:
-    """Stand-in for an OpenBLAS on OpenMP: each thread has a number of its own."""
+    """Stand-in for OpenBLAS on OpenMP, with a number of threads for each thread."""
 
     threading_layer = "openmp"
 
@@ -208,7 +208,7 @@ class OfOneThread:
 
     @property
     def num_threads(self):
-        """Threads in this thread; four where none were set."""
+        """Number of threads in this thread, by default four."""
         return getattr(self._local, "number", 4)
 
     def _real_set_num_threads(self, number):
@@ -217,9 +217,7 @@ class OfOneThread:
     set_num_threads = _real_set_num_threads
 
 
-def test_libraries_with_a_number_for_each_thread_get_it_back_in_each(
-    three, monkeypatch
-):
+def test_thread_local_numbers_are_restored_in_each_thread(three, monkeypatch):
     library = OfOneThread()
     monkeypatch.setattr(blas_threads, "_here", threading.local())
     monkeypatch.setattr(blas_threads, "_libraries", lambda: [library])
@@ -276,7 +274,7 @@ def has_three():
 
 @FORKED
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_fork_leaves_the_calls_of_other_threads(three):
+def test_fork_drops_limits_of_other_threads(three):
     assert in_a_fork(has_three)
     stay = Stay()
     assert in_a_fork(has_three)
@@ -285,7 +283,7 @@ def test_a_fork_leaves_the_calls_of_other_threads(three):
 
 @FORKED
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_fork_keeps_the_calls_of_its_own_thread(three):
+def test_fork_keeps_limits_of_its_own_thread(three):
     stay = Stay()
 
     def check():
@@ -335,9 +333,7 @@ def fitted(model, rows):
 
 
 @pytest.mark.parametrize("model, rows, is_exact", CASES.values(), ids=CASES)
-def test_fits_that_overlap_are_those_alone_and_leave_no_limit(
-    two, model, rows, is_exact
-):
+def test_overlapping_fits_are_correct_and_leave_no_limit(two, model, rows, is_exact):
     alone = fitted(model, rows)
     barrier = threading.Barrier(3, timeout=TIMEOUT)
 

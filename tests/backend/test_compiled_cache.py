@@ -1,4 +1,4 @@
-"""Compiled functions on disk: damage, and no room for them, cost a compilation only."""
+"""Cache of compiled functions: damaged or unwriteable files only cost compilation."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ called = None
 
 
 def compile_and_call():
-    """Hits of the disk by two freshly compiled functions, whose result is checked."""
+    """Cache hits of two newly compiled functions, whose result is checked."""
     global called  # noqa: PLW0603 - as a module has the functions that it compiles
     called = _compiled.compiled(inner)
     function = _compiled.compiled(outer)
@@ -55,7 +55,7 @@ def filled(folder):
 
 
 def files(folder, suffix=""):
-    """Files of numba whose names end so."""
+    """Files of numba with a suffix."""
     found = sorted(path for path in folder.rglob(f"*{suffix}") if path.is_file())
     assert found
     return found
@@ -106,12 +106,12 @@ def test_files_of_other_signatures_are_compiled_over(filled):
 
 
 def full(*args, **kwargs):
-    """What a call on a full disk does."""
+    """Raise the error of a full disk."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_only(*args, **kwargs):
-    """What a call on a disk that is read-only does."""
+    """Raise the error of a read-only disk."""
     raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
@@ -119,22 +119,20 @@ def read_only(*args, **kwargs):
     "module, name", [(tempfile, "TemporaryFile"), (os, "replace"), (os, "makedirs")]
 )
 @pytest.mark.parametrize("refuse", [full, read_only])
-def test_a_disk_that_takes_no_file_is_done_without(
-    folder, monkeypatch, module, name, refuse
-):
+def test_compiles_without_a_writeable_cache(folder, monkeypatch, module, name, refuse):
     functions = _compiled.compiled(inner), _compiled.compiled(outer)
     monkeypatch.setattr(module, name, refuse)
     assert [f(2) for f in functions[:1]] == [6]
     assert compile_and_call() == [0, 0]
 
 
-def test_a_disk_that_is_full_is_done_without(folder, largest_file):
+def test_compiles_with_a_full_disk(folder, largest_file):
     with largest_file(100):
         assert compile_and_call() == [0, 0]
     assert not any(".tmp." in path.name for path in folder.rglob("*"))
 
 
-def test_a_folder_that_goes_away_is_done_without(filled):
+def test_compiles_after_the_cache_folder_is_removed(filled):
     function = _compiled.compiled(inner)
     shutil.rmtree(filled)
     filled.write_text("a file where the folder was")
@@ -183,7 +181,7 @@ def fitted(tmp_path_factory):
 
 
 @pytest.mark.parametrize("damage", ["half", "bit in the middle"])
-def test_a_fit_is_right_whatever_became_of_the_files(fitted, tmp_path, damage):
+def test_fit_is_correct_with_damaged_cache_files(fitted, tmp_path, damage):
     folder, weights = fitted
     shutil.copytree(folder, tmp_path / "copy")
     for path in files(tmp_path / "copy"):
@@ -191,7 +189,7 @@ def test_a_fit_is_right_whatever_became_of_the_files(fitted, tmp_path, damage):
     assert fit_in_a_process(tmp_path / "copy") == weights
 
 
-def test_a_fit_is_right_where_no_file_can_be_kept(fitted, tmp_path):
+def test_fit_is_correct_without_cache_files(fitted, tmp_path):
     path = tmp_path / "file"
     path.touch()
     assert fit_in_a_process(path / "below") == fitted[1]

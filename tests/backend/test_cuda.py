@@ -172,7 +172,7 @@ def test_missing_barrier_is_detected(libraries, monkeypatch):
     assert not np.array_equal(*results)
 
 
-def test_missed_shuffle_is_detected(libraries, monkeypatch):
+def test_missing_shuffle_is_detected(libraries, monkeypatch):
     """A launch fails where a thread of a warp leaves before the others shuffle."""
     if COMPILER is None:
         pytest.skip("no C++ compiler")

@@ -1,4 +1,4 @@
-"""NVIDIA's run-time compiler, where it is installed, translates every CUDA kernel."""
+"""NVRTC, if it is installed, compiles every CUDA kernel."""
 
 import ctypes
 import importlib.util
@@ -31,7 +31,7 @@ STEPS = [
 
 @cache
 def nvrtc():
-    """NVIDIA's run-time compiler from its Python packages; None where not installed."""
+    """NVRTC from its Python packages; None if it is not installed."""
     folders = []
     for name in ("nvidia.cuda_nvrtc", "nvidia.cu13"):
         try:
@@ -82,7 +82,7 @@ def compile_by_nvrtc(kernels, architecture):
     ],
     ids=str,
 )
-def test_sources_compile_for_gpus(kernels, architecture):
+def test_sources_compile_for_every_gpu_architecture(kernels, architecture):
     if nvrtc() is None:
         pytest.skip("NVRTC is not installed: pip install nvidia-cuda-nvrtc")
     code, log = compile_by_nvrtc(kernels, architecture)

@@ -1,4 +1,4 @@
-"""Kernel matrices by the CUDA kernels are those of the array path, pair by pair."""
+"""Kernel matrices by CUDA kernels equal those of the array path."""
 
 import numpy as np
 import pytest

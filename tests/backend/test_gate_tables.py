@@ -1,4 +1,4 @@
-"""Compiled products with gates: by tables and by opened gates, beside naive loops.
+"""Compiled products with gates, by tables and by opened gates, against naive loops.
 
 Numbers are integers of which sums and products are exact in any order, so that results
 are those of the loops to the last bit.

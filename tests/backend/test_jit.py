@@ -1,4 +1,4 @@
-"""Compiled functions agree with their array-API equivalents, and when they are used."""
+"""Compiled functions agree with array-API equivalents; conditions for their use."""
 
 import os
 import subprocess
@@ -86,7 +86,7 @@ def test_gates_are_identical(compiled, k, m, n):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_chunks_of_samples_join_to_the_whole(compiled, n_outputs):
+def test_chunks_of_samples_equal_all_at_once(compiled, n_outputs):
     network, B, F, y = draw(64, 150, 50, n_outputs=n_outputs)
     compiled(True)
     in_chunks = replace(network, block_size=64 * 20 // 4)
@@ -295,7 +295,7 @@ def test_threads_follow_the_limits():
         assert n_threads() == 1
 
 
-def test_parts_on_threads_cover_everything_once(monkeypatch):
+def test_parts_on_threads_cover_all_items_once(monkeypatch):
     from sklearn_jlntk._backend.jit import _compiled
 
     for threads, n_items in [(1, 10), (3, 100), (4, 17), (8, 1), (2, 0)]:

@@ -1,4 +1,4 @@
-"""Products that decide about gates have full precision, whatever a user has set."""
+"""Products that determine gates have full precision, for all settings of the user."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def test_host_arrays_change_no_setting():
 
 
 @pytest.mark.gpu
-def test_gates_of_cupy_are_those_without_tf32():
+def test_gates_of_cupy_are_computed_without_tf32():
     cupy = pytest.importorskip("cupy")
     from cupy._core import get_compute_type, set_compute_type
     from cupy._core._routines_linalg import COMPUTE_TYPE_TF32

@@ -79,7 +79,7 @@ def test_no_more_threads_than_processors_that_joblib_counts(n_processors, monkey
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_fork_starts_threads_of_its_own():
+def test_fork_starts_its_own_threads():
     map_on_threads(abs, range(4), n_threads=2)
     child = os.fork()
     if child == 0:

@@ -75,13 +75,13 @@ class Problem:
 
 
 def n_flips(problem, result):
-    """Gates that are no longer as they were."""
+    """Number of gates that differ."""
     Y = problem.samples.features
     return np.sum((problem.weights @ Y > 0) != (result.weights @ Y > 0))
 
 
 def assert_same_descent(events, steps, problem):
-    """Equal to rounding: weights, losses, gates, and how it ended."""
+    """Assert equal weights, losses, gates and outcome, up to rounding."""
     assert events.n_iter == steps.n_iter
     assert events.status is steps.status
     assert_close(events.losses, steps.losses, rtol=1e-10)
@@ -263,7 +263,7 @@ def test_arrays_of_any_memory_layout(kind):
 
 @pytest.fixture
 def always(monkeypatch):
-    """Take the event solver wherever it applies, for any size."""
+    """Use the event solver wherever it applies, for any size."""
     monkeypatch.setattr(_event_costs, "is_worth_it", lambda *sizes, **threads: True)
     monkeypatch.setattr(_training, "_FEWEST_NEURONS", 0)
 
@@ -402,7 +402,7 @@ class Extent:
         (20_000, 65536, 128, 1000, False),
     ],
 )
-def test_sizes_decide_about_the_solver(n, m, l, n_steps, is_faster):
+def test_solver_is_chosen_by_sizes(n, m, l, n_steps, is_faster):
     v = np.ones(m)
     network = FactorizedNetwork(Identity((l, l), None), Identity((m, m), None), v)
     steps = EventSteps(network, Extent(l, n), 0.0, None)

@@ -13,7 +13,7 @@ CURVATURES = np.array([4.0, 1.0, 0.25])
 
 
 def quadratic(x):
-    """A bowl with known curvatures, its value and gradient."""
+    """Value and gradient of a quadratic function with known curvatures."""
     return np.asarray(0.5 * np.sum(CURVATURES * x**2)), CURVATURES * x
 
 
@@ -60,7 +60,7 @@ def test_nan_is_divergence():
     assert result.n_iter == 1
 
 
-def test_a_start_at_the_minimum_converges_at_once():
+def test_start_at_the_minimum_converges_at_once():
     result = gradient_descent(quadratic, np.zeros(3), learning_rate=0.1)
     assert result.status is DescentStatus.CONVERGED
     assert result.n_iter == 1
@@ -89,7 +89,7 @@ def test_callbacks_see_each_step_and_may_stop():
 
 @pytest.mark.parametrize("n_ahead", [1, 3, 100])
 @pytest.mark.parametrize("tol", [None, 1e-3])
-def test_queued_steps_are_the_plain_ones(n_ahead, tol):
+def test_queued_steps_equal_plain_steps(n_ahead, tol):
     reads = []
 
     def to_floats(losses):
@@ -109,7 +109,7 @@ def test_queued_steps_are_the_plain_ones(n_ahead, tol):
     assert set(others) <= {n_ahead, 40 % n_ahead}
 
 
-def test_queued_steps_are_not_computed_where_none_is_asked_for():
+def test_queued_steps_are_computed_on_request_only():
     calls = []
 
     def counted(x):

@@ -1,4 +1,4 @@
-"""Kernels between nearly parallel and opposite rows: to the last digits, and in blocks."""
+"""Kernels between nearly parallel and opposite rows: accuracy, and blocks of pairs."""
 
 import mpmath as mp
 import numpy as np
@@ -62,7 +62,7 @@ def test_clusters_to_40_digits(dtype, limit, spread, container, route):
 
 
 @pytest.mark.parametrize("spread", SPREADS)
-def test_blocks_are_the_single_pairs(spread, xp, dtype, monkeypatch):
+def test_blocks_equal_single_pairs(spread, xp, dtype, monkeypatch):
     X = xp.asarray(clusters(60, 7, spread, "float64", n_centers=5), dtype=dtype)
 
     def kernel():
@@ -82,7 +82,7 @@ def test_blocks_are_the_single_pairs(spread, xp, dtype, monkeypatch):
     "offset, n_repeats", [(100.0, 1), (1.0, 1), (0.0, 40), (100.0, 40)]
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_column_is_gathered_a_few_times_and_not_for_each_pair(
+def test_columns_are_not_gathered_for_each_pair(
     dtype, offset, n_repeats, container, monkeypatch
 ):
     gathered = []

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 import sklearn_jlntk._backend.jit.dispatch as jit
 from sklearn_jlntk.network import FactorizedNetwork, _pass_bc_numba
 
-# One neuron, one sample, blocks and tiles that are full, not quite full, and just begun.
+# One neuron or sample; full, nearly full and nearly empty blocks and tiles.
 SHAPES = [
     (1, 1, 1),
     (1, 40, 3),
@@ -112,7 +112,7 @@ def test_gates_are_counted_exactly(compiled, dtype):
     assert_same(np.round(counts), (gates.T @ other_gates).astype(dtype))
 
 
-def test_chunks_of_samples_and_neurons_join_to_the_whole(compiled, monkeypatch):
+def test_chunks_of_samples_and_neurons_equal_all_at_once(compiled, monkeypatch):
     network, B, F, y = draw(700, 1100, 6, n_outputs=2)
     compiled(True)
     whole = [method(network, B, F, y) for method in METHODS.values()]

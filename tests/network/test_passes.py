@@ -1,4 +1,4 @@
-"""All passes of a network keep to one interface, and one of them computes each method."""
+"""All passes of a network have one interface, and each method has a pass."""
 
 import inspect
 
@@ -78,7 +78,7 @@ def test_array_pass_computes_every_method():
     assert all(ArrayPass.computes(method) for method in methods)
 
 
-def test_each_method_is_chosen_by_itself(network):
+def test_each_method_is_chosen_separately(network):
     chosen = {
         method: type(choose_pass(method, network, args[2]).__self__).__name__
         for method, args in arguments(network).items()

@@ -32,7 +32,7 @@ def draw(factorization, n_outputs=None, seed=0):
 
 
 def rows(seed=1):
-    """Rows among which are a zero, a duplicate, an opposite and a multiple."""
+    """Rows with a zero row, a duplicate, an opposite and a multiple."""
     X = np.random.default_rng(seed).normal(size=(N, D))
     return np.vstack([X, 0 * X[0], X[0], -X[1], 3 * X[2]])
 
@@ -277,8 +277,8 @@ def test_spectral_norm_is_the_largest_modulus(n, xp):
 
 
 @pytest.mark.parametrize("which", ["smallest", "largest"])
-def test_matrix_stays_where_it_is(which, xp, monkeypatch):
-    """Beyond a size only vectors go between the host and the device."""
+def test_matrix_stays_on_its_device(which, xp, monkeypatch):
+    """Above a size, only vectors are moved between host and device."""
     monkeypatch.setattr("sklearn_jlntk.ntk._eigenvalues._DENSE", 10)
     moved = []
 

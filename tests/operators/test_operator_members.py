@@ -117,7 +117,7 @@ def test_columns_of_sparse_sketches_have_n_nonzeros_signs(kind, n_nonzeros, n_ou
     assert_close(np.abs(S[S != 0]), np.full(50 * s, s**-0.5))
 
 
-def test_entries_at_the_same_place_are_added(xp):
+def test_duplicate_entries_are_added(xp):
     operator = Sparse.from_entries(
         np.array([0, 0, 1]),
         np.array([2, 2, 0]),

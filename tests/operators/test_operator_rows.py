@@ -95,7 +95,7 @@ def test_identity_of_any_size_turns_rows(xp):
     assert_close(project_rows(Identity((3, 3), None), sparse.csr_array(X)), X.T)
 
 
-def test_rows_of_another_length_are_refused():
+def test_error_for_rows_of_another_length():
     message = r"shape \(4, 7\) for an operator of shape \(40, 150\); it takes rows"
     for X in (np.ones((4, 7)), sparse.csr_array(np.ones((4, 7)))):
         with pytest.raises(ValueError, match=message):

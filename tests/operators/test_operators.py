@@ -83,7 +83,7 @@ def naive_matrix(operator):
 
 
 def build(member, shape, like, seed=0):
-    """Operator of the name of a sketch, of "dense" or of the adjoint of a sketch."""
+    """Operator by the name of a sketch, "dense", or the adjoint of a sketch."""
     if member == "dense":
         matrix = np.random.default_rng(seed).standard_normal(shape)
         return Dense.from_matrix(from_host(matrix, like, like.dtype))
@@ -113,7 +113,7 @@ def assert_image(actual, desired):
 
 @pytest.fixture
 def like(xp, dtype):
-    """Array that gives namespace, device and dtype."""
+    """Array with the namespace, device and dtype of the test."""
     return xp.ones(1, dtype=dtype)
 
 
@@ -254,7 +254,7 @@ class TestSketch:
         assert np.any(first != second)
 
     @pytest.mark.parametrize("shape", [(10, 40), (3, 5), (64, 100)], ids=str)
-    def test_squared_norm_is_kept_on_average(self, kind, shape):
+    def test_squared_norm_is_preserved_on_average(self, kind, shape):
         # Mean over draws within 5 standard errors of 1, for a spread and a lone input.
         n_draws = 400
         spread = np.random.default_rng(0).standard_normal(shape[1])
@@ -292,17 +292,17 @@ def test_error_for_an_unknown_sketch_lists_the_known():
 
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
 @pytest.mark.parametrize("kind", SKETCHES)
-def test_empty_sketch_is_refused(kind, shape):
+def test_error_for_empty_sketch(kind, shape):
     with pytest.raises(ValueError, match="both sizes must be at least 1"):
         make_sketch(kind, *shape, rng=0, like=np.ones(1))
 
 
-def test_identity_of_two_sizes_is_refused():
+def test_error_for_identity_of_two_sizes():
     with pytest.raises(ValueError, match=r"n_out=2 and n_in=3\. Use equal sizes"):
         make_sketch("identity", 2, 3, rng=0, like=np.ones(1))
 
 
-def test_identity_of_any_size_returns_what_it_gets(xp):
+def test_identity_of_any_size_returns_its_input(xp):
     identity = Identity((None, None), None)
     for V in (xp.ones((3, 2)), xp.ones((5, 0))):
         assert identity.matmat(V) is V
