@@ -261,8 +261,9 @@ def solve_lower(L, B, *, transposed=False):  # (n, n), (n, p) -> (n, p)
         module = scipy.linalg
         if is_cupy_array(L):
             module = import_module("cupyx.scipy.linalg")
+        # L^T is upper triangular and in the order of BLAS, so that it is not copied.
         return module.solve_triangular(
-            L, B, trans=int(transposed), lower=True, check_finite=False
+            L.T, B, trans=int(not transposed), check_finite=False
         )
     return array_namespace(L).linalg.solve(L.T if transposed else L, B)
 

@@ -65,6 +65,7 @@ class StepPlan:
 
     def __init__(self, descent, weights, n_kept):
         xp = array_namespace(weights)
+        descent = descent._replace(anchor=xp.ascontiguousarray(descent.anchor))
         self.descent, self.n_run, self._start = descent, 0, weights
         self._ring = [
             xp.empty(weights.shape, dtype=weights.dtype) for _ in range(n_kept)
