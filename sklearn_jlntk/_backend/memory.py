@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_jlntk._backend.array_api import device, out_of_memory_errors
 
-__all__ = ["aligned_zeros", "smaller_when_full"]
+__all__ = ["aligned_zeros", "in_panels", "smaller_when_full"]
 
 # Bytes of a line of the cache, and of the longest vector of any processor.
 _LINE = 64
@@ -18,6 +18,17 @@ def aligned_zeros(shape, dtype):
     memory = np.zeros(n_bytes + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
     return memory[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def in_panels(rows, length):  # (r, n) -> (n_panels, r, length)
+    """Columns of a NumPy matrix in panels of a length, the last padded with zeros."""
+    (n_rows, n_columns), whole = rows.shape, rows.shape[1] // length
+    panels = aligned_zeros((-(-n_columns // length), n_rows, length), rows.dtype)
+    first = rows[:, : whole * length].reshape(n_rows, whole, length)
+    panels[:whole] = first.swapaxes(0, 1)
+    if whole < len(panels):
+        panels[whole, :, : n_columns - whole * length] = rows[:, whole * length :]
+    return panels
 
 
 def smaller_when_full(compute, size, *, fewest, like):

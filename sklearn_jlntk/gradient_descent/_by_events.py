@@ -41,13 +41,13 @@ from sklearn_jlntk.gradient_descent._event_window import Window
 __all__ = ["EventDescent", "EventSteps"]
 
 # Plain steps before the first window: they flip too many gates.
-_DIRECT_STEPS = 16
+_DIRECT_STEPS = 8
 # With fewer steps the solver is not worth it.
 _FEWEST_STEPS = 50
 # Largest share of the weights that the penalty may take off in a step.
 _MOST_SHRINKAGE = 0.1
 # Steps of the first window, and the factor from one window to the next.
-_FIRST_LENGTH, _GROWTH = 8, 1.5
+_FIRST_LENGTH, _GROWTH = 16, 1.5
 # Flips of a neuron that the bounds leave room for, over the root of the samples, as the
 # speed of a pre-activation is that of a random sum over them; adapted to the windows.
 _FLIPS_OF_NEURON = 0.25

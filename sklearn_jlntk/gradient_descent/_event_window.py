@@ -4,7 +4,10 @@ import numpy as np
 
 from sklearn_jlntk._backend.jit import events
 from sklearn_jlntk._backend.jit.event_records import (
+    CHUNK,
+    CHUNK_LENGTH,
     COUNTS,
+    PAIR_LENGTH,
     Changes,
     Due,
     Events,
@@ -12,8 +15,13 @@ from sklearn_jlntk._backend.jit.event_records import (
     Motion,
     Pairs,
 )
+from sklearn_jlntk._backend.slices import even_slices
+from sklearn_jlntk._backend.threads import map_on_threads, n_threads_for
 
 __all__ = ["Window"]
+
+# Parts of the pairs of a step for each thread.
+_PARTS = 2
 
 
 class Window:
@@ -81,15 +89,24 @@ class Window:
             Written to.
         """
         jit = events()
-        places = jit.due_pairs(self.now, self.events, problem.n_samples)
-        if not len(places):
+        places, pairs = jit.due_pairs(self.now, self.events, problem.n_samples)
+        n_due = len(places)
+        if not n_due:
             return
-        self._make_room(len(places))
+        self._make_room(n_due)
         # The speeds are those of the predicted residuals, as their bounds are.
         motion = Motion(self.sums, self.forecast.path[self.now], self.shrunk)
-        due = Due(places, *np.empty((2, len(places))))
-        jit.evaluate(due, self.events, neurons, products, motion)
-        to_scan = np.empty(len(places), np.int64)
+        values, speeds = np.empty((2, n_due))
+        due = Due(places, pairs, values, speeds, np.empty(n_due, np.int32))
+
+        def work(part):
+            limits = part.start, part.stop, self.now
+            jit.evaluate(*limits, due, self.events, neurons, products, motion)
+
+        n_threads = n_threads_for(n_due * problem.n_samples)
+        parts = even_slices(n_due, _PARTS * n_threads if n_threads > 1 else 1)
+        map_on_threads(work, parts, n_threads=n_threads)
+        to_scan = np.empty(n_due, np.int64)
         n_scans = jit.flip(
             due, self.now, self.events, neurons, products, motion, outputs, to_scan
         )
@@ -108,20 +125,19 @@ class Window:
 def _no_flips(found, forecast, weights):
     """`Events` of a window at its start: lists of the pairs by step, and no change."""
     width, n_samples = len(weights), len(forecast.strays)
-    *columns, steps = found
-    count = len(steps)
+    count = len(found.steps)
     room = count + count // 5 + 64 * n_samples
-    padded = [np.empty(room, column.dtype) for column in columns]
-    for column, part in zip(padded, columns, strict=True):
-        column[:count] = part
+    padded = np.empty((room, PAIR_LENGTH))
+    padded[:count] = found.pairs
+    # All pieces of a list but its last are full.
+    n_chunks = room // CHUNK + forecast.length + 2
     pairs = Pairs(
-        *padded,
-        scans=np.zeros(room, np.int32),
-        following=np.empty(room, np.int32),
+        padded,
+        chunks=np.empty((n_chunks, CHUNK_LENGTH), np.int32),
         heads=np.full(forecast.length + 1, -1, np.int32),
     )
-    events().list_pairs(steps, pairs)
     counts = np.zeros(len(COUNTS), np.int64)
+    events().list_pairs(found.steps, pairs, counts)
     counts[COUNTS.pairs] = count
     changes = Changes(
         firsts=np.full(width, -1, np.int32),

@@ -10,16 +10,16 @@ from functools import wraps
 import numpy as np
 
 from sklearn_jlntk._backend.array_api import is_queued, numbers_at_once
-from sklearn_jlntk._backend.memory import aligned_zeros, smaller_when_full
+from sklearn_jlntk._backend.memory import smaller_when_full
 from sklearn_jlntk._backend.slices import batches
 
 __all__ = [
     "as_c_array",
     "block_size",
     "in_chunks",
-    "in_panels",
     "in_smaller_blocks",
     "neuron_slices",
+    "neurons_of_block",
     "sample_slices",
 ]
 
@@ -28,6 +28,10 @@ __all__ = [
 _ON_HOST, _FEWEST = 2**17, 2**12
 # Numbers in the longest vector of any processor.
 _LONGEST_VECTOR = 16
+# Neurons of a block of a compiled pass: so few at the most that their gradient rows stay
+# in cache while samples pass, as many at least as repay its tables, and else a share of
+# the network.
+_MOST_NEURONS, _FEWEST_NEURONS, _SHARES = 1200, 60, 16
 
 
 def in_smaller_blocks(method):
@@ -98,12 +102,9 @@ def in_chunks(rows, n_chunks):  # (r, n) -> (r, n_chunks, length)
     return padded.reshape(len(rows), n_chunks, length)
 
 
-def in_panels(rows, length):  # (r, n) -> (n_panels, r, length)
-    """Columns of a NumPy matrix in panels of a length, the last padded with zeros."""
-    (n_rows, n_columns), whole = rows.shape, rows.shape[1] // length
-    panels = aligned_zeros((-(-n_columns // length), n_rows, length), rows.dtype)
-    first = rows[:, : whole * length].reshape(n_rows, whole, length)
-    panels[:whole] = first.swapaxes(0, 1)
-    if whole < len(panels):
-        panels[whole, :, : n_columns - whole * length] = rows[:, whole * length :]
-    return panels
+def neurons_of_block(n_neurons, group):
+    """Neurons of a block, a multiple of a group; the number of threads does not count."""
+    n_blocks = _SHARES
+    while -(-n_neurons // n_blocks) > _MOST_NEURONS:
+        n_blocks *= 2
+    return -(-max(_FEWEST_NEURONS, -(-n_neurons // n_blocks)) // group) * group

@@ -17,17 +17,14 @@ from sklearn_jlntk._backend.jit import (
     has_gate_tiles,
     vector_length,
 )
-from sklearn_jlntk._backend.memory import aligned_zeros
+from sklearn_jlntk._backend.memory import aligned_zeros, in_panels
 from sklearn_jlntk._backend.slices import batches, even_slices
 from sklearn_jlntk._backend.threads import n_threads_for, thread_team
-from sklearn_jlntk.network._blocks import as_c_array, in_panels
+from sklearn_jlntk.network._blocks import as_c_array, neurons_of_block
 from sklearn_jlntk.network._pass_base import NetworkPass
 
 __all__ = ["BcNumbaPass"]
 
-# Neurons of a block: so few at the most that their gradient rows stay in cache while
-# samples pass, at least as many as repay the tables, and else a share of the network.
-_MOST_NEURONS, _FEWEST_NEURONS, _SHARES = 1200, 60, 16
 # Bytes of the weights that stay in cache while all samples pass them.
 _STRIP_BYTES = 2**17
 # Outputs for which tables, a set for each of them, take less time than a product.
@@ -149,7 +146,7 @@ class _Tiles:
         self._readout = np.zeros((n_neurons + group, n_outputs), Y.dtype)
         self._readout[:n_neurons] = readout
         self._panels = in_panels(Y, self._jit.panel_length(Y.dtype))
-        length = _block_length(n_neurons, group)
+        length = neurons_of_block(n_neurons, group)
         shape = (-(-n_neurons // length), -(-Y.shape[1] // self._jit.WORD), length)
         self._gates = np.zeros((*shape, self._jit.WORD // 8), np.uint8)
         self._pieces = even_slices(len(self._gates), _PIECES * n_threads)
@@ -207,7 +204,9 @@ class _Tiles:
         )
         rows = aligned_zeros(shape, gradient.dtype)
         np.multiply(self._Y.T, s[:, :, None], out=rows[:, :p, :n_components])
-        memory_shape = jit.memory_shape(self._gates.shape[2], n_lanes)
+        _, n_words, length, n_bytes = self._gates.shape
+        layout = (length, n_words * length * n_bytes, length * n_bytes, n_bytes)
+        memory_shape = jit.memory_shape(length, n_lanes)
 
         def work(blocks):
             with self._memory("tables", memory_shape) as memory:
@@ -216,7 +215,8 @@ class _Tiles:
                     blocks.stop,
                     rows,
                     self._readout,
-                    self._gates,
+                    self._gates.reshape(-1),
+                    layout,
                     memory,
                     gradient,
                     n_lanes,
@@ -262,11 +262,3 @@ class _Tiles:
             memory = aligned_zeros(shape, self._panels.dtype)
         yield memory
         spare.append(memory)
-
-
-def _block_length(n_neurons, group):
-    """Neurons of a block, a multiple of a group; the number of threads does not count."""
-    n_blocks = _SHARES
-    while -(-n_neurons // n_blocks) > _MOST_NEURONS:
-        n_blocks *= 2
-    return -(-max(_FEWEST_NEURONS, -(-n_neurons // n_blocks)) // group) * group

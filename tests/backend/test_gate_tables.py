@@ -80,11 +80,14 @@ def by_tables(gates, rows, readout, block_length, start=0.0):
     padded[:, :n, :l] = rows
     gradient = np.full((len(gates), l), start, rows.dtype)
     bits = packed(gates, block_length)
+    _, n_words, length, n_bytes = bits.shape
+    layout = (length, n_words * length * n_bytes, length * n_bytes, n_bytes)
     # Memory that holds anything before.
     memory = np.full(jit.memory_shape(block_length, n_lanes), np.nan, rows.dtype)
     for block in range(len(bits)):
+        flat = bits.reshape(-1)
         jit.pull_blocks(
-            block, block + 1, padded, readout, bits, memory, gradient, n_lanes
+            block, block + 1, padded, readout, flat, layout, memory, gradient, n_lanes
         )
     return gradient
 

@@ -31,6 +31,25 @@ def compiled_arithmetic(function):
 inlined = numba.njit(inline="always")
 
 
+@inlined
+def copy_numbers(source, target):
+    """Copy numbers to a target that is no longer than their source.
+
+    numba compiles an assignment between slices with an error message for lengths that
+    differ, and takes seconds to.
+    """
+    for i in range(target.shape[0]):
+        target[i] = source[i]
+
+
+@inlined
+def copy_rows(source, target):
+    """Copy rows of numbers to a target of no more rows, and these no longer."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = source[i, j]
+
+
 def is_disabled():
     """Whether the user has switched compilation off with NUMBA_DISABLE_JIT."""
     return bool(numba.config.DISABLE_JIT)

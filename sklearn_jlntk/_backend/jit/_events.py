@@ -11,66 +11,138 @@ import numpy as np
 
 from sklearn_jlntk._backend.jit._compiled import compiled, inlined
 from sklearn_jlntk._backend.jit._event_blocks import gate_bit
-from sklearn_jlntk._backend.jit._gated_rows import LANES, add_gated, gated_dots
-from sklearn_jlntk._backend.jit.event_records import COUNTS
+from sklearn_jlntk._backend.jit._gated_rows import (
+    LANES,
+    add_gated,
+    gated_dots,
+    prefetch,
+)
+from sklearn_jlntk._backend.jit.event_records import (
+    CHUNK,
+    COUNTS,
+    NEURON,
+    PAIR_LENGTH,
+    REST,
+    SAMPLE,
+    SCAN,
+    START,
+)
 
-_PAIRS, _CHANGES, _CHECKS, _FLIPS, _SCANS, _FULL = COUNTS
+_PAIRS, _CHANGES, _CHECKS, _FLIPS, _SCANS, _FULL, _CHUNKS, _FREE = COUNTS
+# Due pairs between the one that is evaluated and the one whose gates are fetched, and
+# bytes of a line of the cache.
+_AHEAD, _LINE = 8, 64
+
+
+@inlined
+def _append(pair, step, chunks, heads, counts):
+    """Put a pair into the list of a step."""
+    chunk = heads[step]
+    if chunk < 0 or chunks[chunk, 1] == CHUNK:
+        if counts[_FREE] > 0:
+            new = counts[_FREE] - 1
+            counts[_FREE] = chunks[new, 0]
+        else:
+            new = counts[_CHUNKS]
+            counts[_CHUNKS] += 1
+        chunks[new, 0], chunks[new, 1] = chunk, 0
+        heads[step] = chunk = new
+    chunks[chunk, 2 + chunks[chunk, 1]] = pair
+    chunks[chunk, 1] += 1
 
 
 @compiled
-def list_pairs(steps, pairs):
+def list_pairs(steps, pairs, counts):
     """Pairs put into the lists of their steps, an int32 array."""
-    for pair in range(len(steps) - 1, -1, -1):
-        pairs.following[pair] = pairs.heads[steps[pair]]
-        pairs.heads[steps[pair]] = pair
+    chunks, heads = pairs.chunks, pairs.heads
+    for pair in range(len(steps)):
+        _append(pair, steps[pair], chunks, heads, counts)
+
+
+@inlined
+def _take_list(now, listed, scans, counts, ends):
+    """Places of the pairs that are listed at a step and not void; the list is emptied.
+
+    Those of each sample are counted: that of sample j is added to ``ends[j + 1]``.
+    """
+    pairs, chunks, heads = listed
+    flat, names = pairs.reshape(-1), pairs.view(np.int32)
+    total, chunk = 0, heads[now]
+    while chunk >= 0:
+        total += chunks[chunk, 1]
+        chunk = chunks[chunk, 0]
+    places, count, chunk = np.empty(total, np.int32), 0, heads[now]
+    heads[now] = -1
+    while chunk >= 0:
+        before = chunks[chunk, 0]
+        for i in range(2, 2 + chunks[chunk, 1]):
+            if before >= 0:
+                prefetch(flat, np.int64(chunks[before, i]) * PAIR_LENGTH)
+            pair = chunks[chunk, i]
+            if names[pair, SCAN] == scans[names[pair, NEURON]]:
+                places[count] = pair
+                count += 1
+                ends[names[pair, SAMPLE] + 1] += 1
+        chunks[chunk, 0] = counts[_FREE]
+        counts[_FREE] = chunk + 1
+        chunk = before
+    return places[:count]
 
 
 @compiled
 def due_pairs(now, events, n_samples):
-    """Places of the pairs listed at a step, those of a sample together."""
-    neurons, samples, _, _, scans, following, heads = events.pairs
-    neuron_scans = events.scans
-    counts = np.zeros(n_samples + 1, np.int64)
-    pair = heads[now]
-    while pair >= 0:
-        if scans[pair] == neuron_scans[neurons[pair]]:
-            counts[samples[pair] + 1] += 1
-        pair = following[pair]
+    """Pairs listed at a step: their places, and themselves, those of a sample together."""
+    pairs, ends = events.pairs.pairs, np.zeros(n_samples + 1, np.int64)
+    listed = _take_list(now, events.pairs, events.scans, events.counts, ends)
     for j in range(n_samples):
-        counts[j + 1] += counts[j]
-    due = np.empty(counts[n_samples], np.int64)
-    pair = heads[now]
-    while pair >= 0:
-        if scans[pair] == neuron_scans[neurons[pair]]:
-            j = samples[pair]
-            due[counts[j]] = pair
-            counts[j] += 1
-        pair = following[pair]
-    return due
+        ends[j + 1] += ends[j]
+    names, places = pairs.view(np.int32), np.empty_like(listed)
+    due = np.empty((len(listed), PAIR_LENGTH))
+    for pair in listed:
+        j = names[pair, SAMPLE]
+        places[ends[j]] = pair
+        for i in range(PAIR_LENGTH):
+            due[ends[j], i] = pairs[pair, i]
+        ends[j] += 1
+    return places, due
 
 
 @compiled
-def evaluate(due, events, neurons, products, motion):
-    """Values and speeds of the due pairs."""
-    places, values, speeds = due
-    of_neuron, of_sample, starts, rests, _, _, _ = events.pairs
+def evaluate(start, stop, now, due, events, neurons, products, motion):
+    """Values and speeds of some due pairs, and the next step to look at each.
+
+    Each pair is evaluated by itself, so that threads may share them out.
+    """
+    _, pairs, values, speeds, steps = due
+    names = pairs.view(np.int32)
     firsts, changed, amounts, _, following = events.changes
     gates, _, rates = neurons
     S, s, shrunk = motion
-    n_bytes, pitch, pull = gates.shape[1], products.gram.shape[1], events.bounds.pull
-    bits, G = gates.reshape(-1), products.gram.reshape(-1)
-    for place in range(len(places)):
-        pair = places[place]
-        r, j = np.int64(of_neuron[pair]), np.int64(of_sample[pair])
+    n_bytes, pitch, bounds = gates.shape[1], products.gram.shape[1], events.bounds
+    bits, G, pull = gates.reshape(-1), products.gram.reshape(-1), bounds.pull
+    bends, slack, allowance = bounds.bends, bounds.slack, bounds.allowance
+    for place in range(start, stop):
+        ahead = np.int64(names[min(place + _AHEAD, stop - 1), NEURON])
+        prefetch(firsts, ahead)
+        for line in range(0, n_bytes, _LINE):
+            prefetch(bits, ahead * n_bytes + line)
+        r, j = np.int64(names[place, NEURON]), np.int64(names[place, SAMPLE])
         z, q = gated_dots(bits, r * n_bytes, G, j * pitch, S, s, pitch // LANES)
         at, more = firsts[r], 0.0
         while at >= 0:
             more += amounts[at] * G[j * pitch + changed[at]]
             at = following[at]
-        rest = rests[pair]
-        away = shrunk * (starts[pair] - rest) - rates[r] * (z + shrunk * more)
-        values[place] = rest + away
-        speeds[place] = -rates[r] * q - pull * away
+        rest = pairs[place, REST]
+        away = shrunk * (pairs[place, START] - rest) - rates[r] * (z + shrunk * more)
+        p, speed = rest + away, -rates[r] * q - pull * away
+        values[place], speeds[place] = p, speed
+        byte, bit = gate_bit(gates, r, j)
+        if (p > 0) != ((bits[byte] & bit) != 0):
+            steps[place] = -1
+        else:
+            speed = speed if p > 0 else -speed
+            limits = (bends, slack, allowance, pull)
+            steps[place] = _next_step(now, abs(p), speed, j, limits)
 
 
 @inlined
@@ -79,10 +151,11 @@ def _next_step(now, x, q, j, bounds):
 
     The distance after t steps is x + q t - slack t - bend t^2 / 2 at the least.
     """
-    left = bounds.bends.shape[0] - 1 - now
-    slack, bend = bounds.slack[j] + bounds.allowance, bounds.bends[now, j]
-    if bounds.pull > 0:
-        bend += bounds.pull * (abs(q) + bend * left + slack)
+    bends, slacks, allowance, pull = bounds
+    left = bends.shape[0] - 1 - now
+    slack, bend = slacks[j] + allowance, bends[now, j]
+    if pull > 0:
+        bend += pull * (abs(q) + bend * left + slack)
     speed = slack - q
     root = speed + math.sqrt(speed * speed + 2 * bend * x)
     steps = left + 1
@@ -114,23 +187,25 @@ def flip(due, now, events, neurons, products, motion, outputs, to_scan):
     Gives the number of neurons that are to be scanned, which are written to `to_scan`, an
     int64 array as long as the due pairs.
     """
-    places, values, speeds = due
-    pairs, changes, bounds, counts, scans, used = events
-    of_neuron, of_sample, _, rests, _, following, heads = pairs
+    places, pairs, values, speeds, steps = due
+    names = pairs.view(np.int32)
+    listed, changes, bounds, counts, scans, used = events
+    _, chunks, heads = listed
     amounts, change_scans = changes.amounts, changes.scans
     gates, readout, rates = neurons
     S, s, shrunk = motion
     residual, from_anchor = outputs
     (n_neurons, n_bytes), pitch = gates.shape, products.gram.shape[1]
     bits, G, H = gates.reshape(-1), products.gram.reshape(-1), products.half.reshape(-1)
-    n_scans = 0
+    limits = (bounds.bends, bounds.slack, bounds.allowance, bounds.pull)
+    per_flip, allowance, n_scans = bounds.per_flip, bounds.allowance, 0
     for place in range(len(places)):
-        pair = places[place]
-        r, j = np.int64(of_neuron[pair]), np.int64(of_sample[pair])
-        p, q = values[place], speeds[place]
-        byte, bit = gate_bit(gates, r, j)
-        is_open = (bits[byte] & bit) != 0
-        if (p > 0) != is_open:
+        step = steps[place]
+        if step < 0:
+            r, j = np.int64(names[place, NEURON]), np.int64(names[place, SAMPLE])
+            p, q = values[place], speeds[place]
+            byte, bit = gate_bit(gates, r, j)
+            is_open = (bits[byte] & bit) != 0
             sign = -1.0 if is_open else 1.0
             bits[byte] |= bit
             start, share = j * pitch, sign / n_neurons
@@ -140,22 +215,21 @@ def flip(due, now, events, neurons, products, motion, outputs, to_scan):
             if is_open:
                 bits[byte] ^= bit
             residual[j] += readout[r] * abs(p)
-            from_anchor[j] += readout[r] * (abs(p) - sign * rests[pair])
+            from_anchor[j] += readout[r] * (abs(p) - sign * pairs[place, REST])
             at = _change_of(r, j, changes, scans, counts)
             amounts[at] -= sign * S[j] / shrunk
             if change_scans[at] != scans[r]:
                 change_scans[at] = scans[r]
-                used[r] += bounds.per_flip[j]
-                if used[r] > bounds.allowance:
+                used[r] += per_flip[j]
+                if used[r] > allowance:
                     used[r] = -np.inf  # once is enough
                     to_scan[n_scans] = r
                     n_scans += 1
             counts[_FLIPS] += 1
             q -= rates[r] * sign * G[start + j] * s[j]
-        step = _next_step(now, abs(p), q if p > 0 else -q, j, bounds)
+            step = _next_step(now, abs(p), q if p > 0 else -q, j, limits)
         if step < len(heads):
-            following[pair] = heads[step]
-            heads[step] = pair
+            _append(places[place], step, chunks, heads, counts)
     counts[_CHECKS] += len(places)
     return n_scans
 
@@ -179,13 +253,16 @@ def _gated_residuals(r, gates, changes, motion):
 @compiled
 def _scan(r, now, events, neurons, layer, motion):
     """List all pairs of a neuron again."""
-    pairs, counts, bounds = events.pairs, events.counts, events.bounds
+    pairs, chunks, heads = events.pairs
+    names = pairs.view(np.int32)
+    counts, bounds = events.counts, events.bounds
+    limits = (bounds.bends, bounds.slack, bounds.allowance, bounds.pull)
     n_components, n = layer.features.shape
     bits, rate = neurons.gates.reshape(-1), neurons.rates[r]
     events.scans[r] += 1
     events.used[r] = 0.0
     counts[_SCANS] += 1
-    if counts[_PAIRS] + n > len(pairs.neurons):
+    if counts[_PAIRS] + n > len(pairs):
         counts[_FULL] = 1
         return
     moves, speeds = _gated_residuals(r, neurons.gates, events.changes, motion)
@@ -208,15 +285,14 @@ def _scan(r, now, events, neurons, layer, motion):
         sign = 1.0 if bits[byte] & bit else -1.0
         x, step = sign * (rest[j] + away), now + 1
         if x > 0:
-            step = _next_step(now, x, sign * velocity, j, bounds)
-        if step < len(pairs.heads):
+            step = _next_step(now, x, sign * velocity, j, limits)
+        if step < len(heads):
             pair = counts[_PAIRS]
             counts[_PAIRS] += 1
-            pairs.neurons[pair], pairs.samples[pair] = r, j
-            pairs.starts[pair], pairs.rests[pair] = start[j], rest[j]
-            pairs.scans[pair] = events.scans[r]
-            pairs.following[pair] = pairs.heads[step]
-            pairs.heads[step] = pair
+            names[pair, NEURON], names[pair, SAMPLE] = r, j
+            pairs[pair, START], pairs[pair, REST] = start[j], rest[j]
+            names[pair, SCAN] = events.scans[r]
+            _append(pair, step, chunks, heads, counts)
 
 
 @compiled

@@ -20,7 +20,6 @@ __all__ = ["WORD", "memory_shape", "pull_blocks"]
 # Vectors of columns in an entry where there are as many: indices are taken out of gates
 # once for all of them, and the tables fill half a cache of 64 KB at the most.
 N_COLUMNS = 4
-_BYTES = WORD // 8
 
 
 def memory_shape(block_length, n_lanes):
@@ -31,8 +30,8 @@ def memory_shape(block_length, n_lanes):
 @inlined
 def _sum_columns(rows, first, pitch, gates, n_neurons, memory, n_vectors, n_lanes):
     """Sums over open gates of `n_vectors` columns of vectors, a row for each neuron."""
-    n_words, block_length, _ = gates.shape
-    bits, length = gates.reshape(-1), n_vectors * n_lanes
+    bits, gate, n_words, word_step, neuron_step = gates
+    length = n_vectors * n_lanes
     tables = memory[: N_TABLES * N_ENTRIES].reshape(-1)
     sums = memory[N_TABLES * N_ENTRIES :].reshape(-1)
     sums[: n_neurons * length] = 0
@@ -41,8 +40,8 @@ def _sum_columns(rows, first, pitch, gates, n_neurons, memory, n_vectors, n_lane
             at = first + (word * WORD + i * N_SAMPLES) * pitch
             fill_table(rows, at, pitch, tables, i * N_ENTRIES * length, n_vectors)
         for r in range(n_neurons):
-            gate = (word * block_length + r) * _BYTES
-            look_up(sums, r * length, tables, bits, gate, n_vectors)
+            at = gate + word * word_step + r * neuron_step
+            look_up(sums, r * length, tables, bits, at, n_vectors)
     return sums
 
 
@@ -58,7 +57,7 @@ def _add_signed(gradient, readout, sums, column, length):
 
 
 @compiled
-def pull_blocks(first, stop, rows, readout, gates, memory, gradient, n_lanes):
+def pull_blocks(first, stop, rows, readout, gates, layout, memory, gradient, n_lanes):
     """Gradient rows of some blocks of neurons.
 
     Parameters
@@ -70,8 +69,11 @@ def pull_blocks(first, stop, rows, readout, gates, memory, gradient, n_lanes):
         padding. A whole number of vectors of columns.
     readout : ndarray of shape (at least n_neurons, n_outputs)
         Signs, scaled.
-    gates : uint8 ndarray of shape (n_blocks, n_words, block_length, WORD // 8)
-        Bits of the gates.
+    gates : uint8 ndarray
+        Bits of the gates, flat; the padding of samples is zero.
+    layout : tuple of four ints
+        Neurons of a block, and bytes from a block, from an integer of `WORD` gates, and
+        from a neuron to the next one.
     memory : ndarray of shape `memory_shape`
         Written to.
     gradient : ndarray of shape (n_neurons, n_components)
@@ -79,12 +81,14 @@ def pull_blocks(first, stop, rows, readout, gates, memory, gradient, n_lanes):
     n_lanes : int
         Numbers in a vector.
     """
-    (n_outputs, n_rows, pitch), block_length = rows.shape, gates.shape[2]
+    n_outputs, n_rows, pitch = rows.shape
+    block_length, block_step, word_step, neuron_step = layout
     numbers, whole = rows.reshape(-1), N_COLUMNS * n_lanes
     for block in range(first, stop):
         start = block * block_length
         end = min(start + block_length, gradient.shape[0])
-        part, bits, n = gradient[start:end], gates[block], end - start
+        part, n = gradient[start:end], end - start
+        bits = (gates, block * block_step, n_rows // WORD, word_step, neuron_step)
         for output in range(n_outputs):
             signs, column = readout[start:end, output], 0
             at = output * n_rows * pitch

@@ -8,7 +8,7 @@ Products and gates of many blocks are one compiled call without the GIL, so that
 never wait for each other.
 """
 
-from sklearn_jlntk._backend.jit._compiled import compiled, inlined
+from sklearn_jlntk._backend.jit._compiled import compiled, copy_rows, inlined
 from sklearn_jlntk._backend.jit._panel_vectors import (
     N_NEURONS,
     add_product,
@@ -117,7 +117,7 @@ def close_blocks(first, stop, weights, panels, readout, strip, padded, gates, u)
             rows = weights[row : min(row + strip, whole)]
             _close_strip(block, row - start, rows, panels, readout, gates, u)
         if whole < end:
-            padded[: end - whole] = weights[whole:end]
+            copy_rows(weights[whole:end], padded[: end - whole])
             _close_strip(block, whole - start, padded, panels, readout, gates, u)
 
 
@@ -141,7 +141,7 @@ def read_blocks(first, stop, direction, panels, readout, strip, padded, gates, u
             rows = direction[row : min(row + strip, whole)]
             _read_strip(block, row - start, rows, panels, readout, gates, u)
         if whole < end:
-            padded[: end - whole] = direction[whole:end]
+            copy_rows(direction[whole:end], padded[: end - whole])
             _read_strip(block, whole - start, padded, panels, readout, gates, u)
 
 

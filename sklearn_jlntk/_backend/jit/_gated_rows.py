@@ -1,8 +1,8 @@
 """Vector instructions on the samples at which the gates of a neuron are open, in float64.
 
-Gates are a bit for each sample. The length of a row of samples is a multiple of four
-vectors, so that a sum has four independent parts; the padding is zero. Indices are not
-checked.
+Gates are a bit for each sample. The length of a row of samples is a multiple of 32, so
+that gates are whole integers of 32 bits and a sum has independent parts; the padding is
+zero. Indices are not checked.
 """
 
 from llvmlite import ir
@@ -13,9 +13,10 @@ from numba.extending import intrinsic
 from sklearn_jlntk._backend.jit._vectors import VECTOR_BYTES, flattened
 
 _PARTS = 4
-# Numbers in a vector; their gates are the low bits of a byte.
+# Numbers in a vector, whose gates are a byte or half of one.
 LANES = VECTOR_BYTES // 8
-ROW_MULTIPLE = _PARTS * LANES
+_OF_BYTE = 8 // LANES
+ROW_MULTIPLE = 32
 
 
 class _Rows:
@@ -39,10 +40,15 @@ class _Rows:
         """Vector written to a place."""
         self._builder.store(vector, self._pointer(array, place), align=8)
 
-    def load_gated(self, array, place, gates, gate):
-        """Vector at a place where the bits of a byte are one, else zero."""
+    def load_gated(self, array, place, gates, gate, index):
+        """Vector at a place where the gates of the vector `index` are open, else zero."""
+        of_byte = ir.Constant(index.type, _OF_BYTE)
+        gate = self._builder.add(gate, self._builder.udiv(index, of_byte))
         bits = self._builder.load(self._builder.gep(gates, [gate]), align=1)
-        if bits.type.width > LANES:
+        if _OF_BYTE > 1:
+            half = self._builder.trunc(self._builder.urem(index, of_byte), bits.type)
+            shift = self._builder.mul(half, ir.Constant(bits.type, LANES))
+            bits = self._builder.lshr(bits, shift)
             bits = self._builder.trunc(bits, ir.IntType(LANES))
         is_open = self._builder.bitcast(bits, ir.VectorType(ir.IntType(1), LANES))
         return self._builder.select(is_open, self.load(array, place), self._zeros)
@@ -64,17 +70,22 @@ class _Rows:
         return cgutils.alloca_once_value(self._builder, self._zeros)
 
     def sum(self, variables):
-        """Sum of the numbers of some variables."""
-        vectors = [self._builder.load(variable) for variable in variables]
-        numbers = [
-            self._builder.extract_element(vector, ir.Constant(ir.IntType(32), lane))
-            for lane in range(LANES)
-            for vector in vectors
-        ]
-        total = numbers[0]
-        for number in numbers[1:]:
-            total = self._builder.fadd(total, number)
-        return total
+        """Sum of the numbers of some variables, in pairs, pairs of pairs, and so on."""
+        vectors, half = [self._builder.load(variable) for variable in variables], LANES
+        while len(vectors) > 1:
+            pairs = zip(vectors[::2], vectors[1::2], strict=True)
+            vectors = [self._builder.fadd(*pair) for pair in pairs]
+        total = vectors[0]
+        while half > 1:
+            half //= 2
+            lanes = [ir.Constant(ir.IntType(32), i + half) for i in range(half)]
+            lanes = ir.Constant(ir.VectorType(ir.IntType(32), half), lanes)
+            upper = self._builder.shuffle_vector(total, total, lanes)
+            first = [ir.Constant(ir.IntType(32), i) for i in range(half)]
+            first = ir.Constant(ir.VectorType(ir.IntType(32), half), first)
+            lower = self._builder.shuffle_vector(total, total, first)
+            total = self._builder.fadd(lower, upper)
+        return self._builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
 
     def each(self, n_vectors, step):
         """Loop over the indices of vectors, `step` vectors at a time."""
@@ -100,7 +111,7 @@ def gated_dots(typingctx, gates, gate, row, start, a, b, n_vectors):
         with rows.each(n_vectors, _PARTS) as (first, _):
             for part in range(_PARTS):
                 index, at = rows.place(start, first, part)
-                gated = rows.load_gated(row, at, gates, builder.add(gate, index))
+                gated = rows.load_gated(row, at, gates, gate, index)
                 _, at = rows.place(zero, first, part)
                 for parts, other in zip(totals, (a, b), strict=True):
                     total = builder.load(parts[part])
@@ -123,7 +134,7 @@ def add_gated(typingctx, gates, gate, row, start, scale, target, at, n_vectors):
         scale = rows.repeat(scale)
         with rows.each(n_vectors, 1) as (index, _):
             _, source = rows.place(start, index)
-            gated = rows.load_gated(row, source, gates, builder.add(gate, index))
+            gated = rows.load_gated(row, source, gates, gate, index)
             _, place = rows.place(at, index)
             total = rows.add_product(rows.load(target, place), scale, gated)
             rows.store(target, place, total)
@@ -131,3 +142,24 @@ def add_gated(typingctx, gates, gate, row, start, scale, target, at, n_vectors):
 
     arguments = (gates, gate, row, start, scale, target, at, n_vectors)
     return types.void(*arguments), codegen
+
+
+@intrinsic
+def prefetch(typingctx, array, place):
+    """Fetch the line of the cache that a place of a flat array lies in."""
+
+    def codegen(context, builder, signature, args):
+        _, (array, place) = flattened(context, builder, signature, args)
+        pointer = builder.bitcast(
+            builder.gep(array, [place]), ir.IntType(8).as_pointer()
+        )
+        i32 = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, i32, i32, i32])
+        fetch = cgutils.get_or_insert_function(
+            builder.module, kind, "llvm.prefetch.p0i8"
+        )
+        # To read, into all caches, of data.
+        builder.call(fetch, [pointer, *(ir.Constant(i32, k) for k in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, place), codegen

@@ -6,7 +6,7 @@ the next block is touched: signs, transform, ReLU, transform, signs. This stays 
 
 import numpy as np
 
-from sklearn_jlntk._backend.jit._compiled import compiled, inlined
+from sklearn_jlntk._backend.jit._compiled import compiled, copy_numbers, inlined
 from sklearn_jlntk._backend.jit._gate_vectors import activate_group, read_out_group
 from sklearn_jlntk._backend.jit._vectors import (
     enter_group,
@@ -163,10 +163,10 @@ def _pass_samples(
             for lane in range(lanes):
                 totals[lane] += outputs[lane]
                 outputs[lane] = 0
-        u[first : first + n] = totals[:n]
+        copy_numbers(totals, u[first : first + n])
         if returns:
             for i in range(places.shape[0]):
-                gates[i, first : first + n] = back[places[i] : places[i] + n]
+                copy_numbers(back[places[i] :], gates[i, first : first + n])
 
 
 @compiled
@@ -276,4 +276,6 @@ def pull_rows(start, stop, cotangents, samples, gates, weighted, part, gradient)
                 rows[:, j * length : (j + 1) * length],
             )
         np.dot(rows, samples[first * length : first * length + pitch], part)
-        gradient[start:stop] += part
+        for i in range(part.shape[0]):
+            for k in range(part.shape[1]):
+                gradient[start + i, k] += part[i, k]

@@ -7,7 +7,12 @@ transform. The cost hardly depends on the number of outputs.
 
 import numpy as np
 
-from sklearn_jlntk._backend.jit._compiled import compiled, inlined
+from sklearn_jlntk._backend.jit._compiled import (
+    compiled,
+    copy_numbers,
+    copy_rows,
+    inlined,
+)
 from sklearn_jlntk._backend.jit._gate_vectors import close_neurons, open_neurons
 from sklearn_jlntk._backend.jit._hadamard_relu import enter, leave, transform
 
@@ -156,7 +161,7 @@ def read_chunks(
                 part,
                 totals,
             )
-            u[j, :, at : at + lanes] = totals
+            copy_rows(totals, u[j, :, at : at + lanes])
 
 
 @compiled
@@ -195,7 +200,7 @@ def pull_chunks(
     for j in range(first, stop):
         for vector in range(n_vectors):
             at = vector * lanes
-            s[:] = cotangents[j, :, at : at + lanes]
+            copy_rows(cotangents[j, :, at : at + lanes], s)
             _pull_vector(
                 back,
                 scratch,
@@ -207,4 +212,5 @@ def pull_chunks(
                 s,
             )
             for i in range(places.shape[0]):
-                projected[j, i, at : at + lanes] = back[places[i] : places[i] + lanes]
+                target = projected[j, i, at : at + lanes]
+                copy_numbers(back[places[i] :], target)

@@ -173,6 +173,10 @@ def _open_panel(panel):
     panel.store_rows(*panel.arguments[:3], panel.gated(panel.mixed()))
 
 
+def _store_product(panel):
+    panel.store_rows(*panel.arguments[6:9], panel.product(*panel.arguments[:6]))
+
+
 def _add_product(panel):
     panel.add_rows(*panel.arguments[6:9], panel.product(*panel.arguments[:6]))
 
@@ -206,3 +210,9 @@ def open_panel(typingctx, rows, readout, gates, x, n_outputs, n_rows):
 def add_product(typingctx, rows, panels, targets, n_rows):
     """Product of rows and a panel, added to as many rows of another array."""
     return on_group(_add_product, rows, panels, targets, n_rows, kind=_Panel)
+
+
+@intrinsic(prefer_literal=True)
+def store_product(typingctx, rows, panels, targets, n_rows):
+    """Product of rows and a panel, written to as many rows of another array."""
+    return on_group(_store_product, rows, panels, targets, n_rows, kind=_Panel)

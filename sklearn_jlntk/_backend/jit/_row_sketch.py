@@ -8,7 +8,12 @@ not mix.
 import numpy as np
 from scipy import sparse
 
-from sklearn_jlntk._backend.jit._compiled import compiled, inlined, run_on_threads
+from sklearn_jlntk._backend.jit._compiled import (
+    compiled,
+    copy_numbers,
+    inlined,
+    run_on_threads,
+)
 from sklearn_jlntk._backend.jit._vectors import (
     enter_vectors,
     leave_vectors,
@@ -92,7 +97,7 @@ def _sketch_dense(rows, n_in, length, places, signs, radices, lanes, scale, imag
         for i in range(n):
             if n_whole < n_in:
                 row = (top + i) * n_in
-                last[: n_in - n_whole] = rows[row + n_whole : row + n_in]
+                copy_numbers(rows[row + n_whole :], last[: n_in - n_whole])
                 at = i * length
                 _add_block(last, 0, signs, n_whole, scratch, totals, at, radices, lanes)
             total = totals[i * length : (i + 1) * length]

@@ -12,7 +12,15 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
+    "CHUNK",
+    "CHUNK_LENGTH",
     "COUNTS",
+    "NEURON",
+    "PAIR_LENGTH",
+    "REST",
+    "SAMPLE",
+    "SCAN",
+    "START",
     "Bounds",
     "Changes",
     "Counts",
@@ -35,8 +43,8 @@ class Neurons(NamedTuple):
 
     Parameters
     ----------
-    gates : uint8 ndarray of shape (m, pitch / LANES)
-        A byte for each vector of samples, whose low bits are the gates.
+    gates : uint8 ndarray of shape (m, pitch / 8)
+        A bit for each sample.
     readout : ndarray of shape (m,)
         Output weights, the signs over the root of m.
     rates : ndarray of shape (m,)
@@ -156,50 +164,48 @@ class Reach(NamedTuple):
     length: float
 
 
+# Numbers of a pair, half a line of the cache: pre-activations at the start of the window
+# and at the anchor; and, among the same bytes as int32, the neuron, the sample, and the
+# number of scans of the neuron when the pair was listed. It is void once its neuron has
+# been scanned more often.
+PAIR_LENGTH = 4
+START, REST = 0, 1
+NEURON, SAMPLE, SCAN = 4, 5, 6
+# Pairs of a chunk of a list, and its length with the chunk before and the count.
+CHUNK = 30
+CHUNK_LENGTH = CHUNK + 2
+
+
 class Found(NamedTuple):
     """Pairs that may flip within a window.
 
     Parameters
     ----------
-    neurons, samples : int32 ndarrays of shape (room,)
+    pairs : ndarray of shape (room, PAIR_LENGTH)
         The pairs.
-    starts, rests : ndarrays of shape (room,)
-        Pre-activations at the start of the window and at the anchor.
     steps : int32 ndarray of shape (room,)
         First step of the window at which the pair could flip.
     """
 
-    neurons: np.ndarray
-    samples: np.ndarray
-    starts: np.ndarray
-    rests: np.ndarray
+    pairs: np.ndarray
     steps: np.ndarray
 
 
 class Pairs(NamedTuple):
-    """Pairs that may flip within the window, in linked lists by the step to look at them.
+    """Pairs that may flip within the window, in lists by the step to look at them.
 
     Parameters
     ----------
-    neurons, samples : int32 ndarrays of shape (room,)
+    pairs : ndarray of shape (room, PAIR_LENGTH)
         The pairs.
-    starts, rests : ndarrays of shape (room,)
-        Pre-activations at the start of the window and at the anchor.
-    scans : int32 ndarray of shape (room,)
-        Number of scans of the neuron when the pair was listed; a pair is void once its
-        neuron has been scanned more often.
-    following : int32 ndarray of shape (room,)
-        Next pair of the list, -1 at its end.
+    chunks : int32 ndarray of shape (n_chunks, CHUNK_LENGTH)
+        Pieces of lists: the piece before, -1 for none, the number of pairs, and these.
     heads : int32 ndarray of shape (length + 1,)
-        First pair of the list of each step, -1 where it is empty.
+        Last piece of the list of each step, -1 where it is empty.
     """
 
-    neurons: np.ndarray
-    samples: np.ndarray
-    starts: np.ndarray
-    rests: np.ndarray
-    scans: np.ndarray
-    following: np.ndarray
+    pairs: np.ndarray
+    chunks: np.ndarray
     heads: np.ndarray
 
 
@@ -262,7 +268,7 @@ class Events(NamedTuple):
         Flips so far.
     bounds : Bounds
         How soon a pair may flip.
-    counts : int64 ndarray of shape (6,)
+    counts : int64 ndarray of shape (8,)
         Numbers at the places of `COUNTS`.
     scans : int32 ndarray of shape (m,)
         Number of scans of each neuron.
@@ -279,25 +285,35 @@ class Events(NamedTuple):
 
 
 class Due(NamedTuple):
-    """Pairs to look at in a step.
+    """Pairs to look at in a step, those of a sample together.
 
     Parameters
     ----------
-    pairs : int64 ndarray of shape (n_due,)
-        Places in `Pairs`, those of a sample together.
+    places : int32 ndarray of shape (n_due,)
+        Places in `Pairs`.
+    pairs : ndarray of shape (n_due, PAIR_LENGTH)
+        The pairs themselves.
     values : ndarray of shape (n_due,)
         Their pre-activations.
     speeds : ndarray of shape (n_due,)
         Change of the pre-activations in a step.
+    steps : int32 ndarray of shape (n_due,)
+        Next step to look at the pair, -1 where it has crossed zero.
     """
 
+    places: np.ndarray
     pairs: np.ndarray
     values: np.ndarray
     speeds: np.ndarray
+    steps: np.ndarray
 
 
 class Counts(NamedTuple):
-    """Places of the numbers that a window counts; `is_full`: no room for more pairs."""
+    """Places of the numbers that a window counts.
+
+    `is_full`: no room for more pairs; `chunks`: pieces of lists that have been in use;
+    `free`: one more than the last piece that is not in use any more.
+    """
 
     pairs: int = 0
     changes: int = 1
@@ -305,6 +321,8 @@ class Counts(NamedTuple):
     flips: int = 3
     scans: int = 4
     is_full: int = 5
+    chunks: int = 6
+    free: int = 7
 
 
 COUNTS = Counts()
