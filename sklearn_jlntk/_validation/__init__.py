@@ -1,9 +1,5 @@
 """Validation of users' input, which follows X, and scaling of rows and targets."""
 
-from sklearn_jlntk._validation._advice import (
-    warn_of_idle_parameters,
-    warn_of_unscaled_columns,
-)
 from sklearn_jlntk._validation._checks import (
     Interval,
     StrOptions,
@@ -37,6 +33,7 @@ from sklearn_jlntk._validation._scaling import (
     TargetMoments,
     TargetScaling,
     has_constant,
+    warn_of_unscaled_columns,
 )
 
 __all__ = [
@@ -67,7 +64,6 @@ __all__ = [
     "validate_rows_and_labels",
     "validate_rows_and_targets",
     "validate_weights",
-    "warn_of_idle_parameters",
     "warn_of_unscaled_columns",
     "weight_classes",
 ]

@@ -25,6 +25,7 @@ from sklearn_jlntk._backend.array_api import (
 )
 from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.sparse_rows import take_rows
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.kernels._matrix import as_columns
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RowScaling",
     "TargetMoments",
     "TargetScaling",
+    "warn_of_unscaled_columns",
 ]
 
 NORMALIZATIONS = ("bias", "bias-unit", "unit")
@@ -42,6 +44,8 @@ _NUMBERS_AT_ONCE = 2**20
 _LEAST_SPREAD, _MOST_SPREAD = 1 / 8, 8
 # Largest accepted rounding of predictions, relative to the scale of the targets.
 _RESOLUTION = 1e-3
+# Ratio of the largest entries of two columns beyond which one of them counts for nothing.
+_MOST_APART = 1000
 
 
 class RowScaling(NamedTuple):
@@ -83,6 +87,33 @@ class RowScaling(NamedTuple):
         if self.normalize is not None and self.normalize.endswith("unit"):
             X = _to_unit_norm(X)
         return X
+
+
+def warn_of_unscaled_columns(estimator, largest):
+    """Warn where some columns are so much smaller than others that they count for nothing.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Being fitted; its names of the columns are used, where it has them.
+    largest : ndarray of shape (n_features,)
+        Largest absolute value of each column. Columns of zeros are left out.
+    """
+    columns = np.flatnonzero(largest > 0)
+    if columns.size < 2:
+        return
+    small, large = columns[[np.argmin(largest[columns]), np.argmax(largest[columns])]]
+    if largest[large] <= _MOST_APART * largest[small]:
+        return
+    names = getattr(estimator, "feature_names_in_", None)
+    title = (lambda i: f"column {i}") if names is None else (lambda i: repr(names[i]))
+    warn_user(
+        f"The columns of X differ in scale: {title(large)} has values up to "
+        f"{largest[large]:.2g}, {title(small)} up to {largest[small]:.2g}, and beside the "
+        "first the second counts for nothing. If that is not meant, scale the columns "
+        "first, for instance by make_pipeline(StandardScaler(), "
+        f"{type(estimator).__name__}())."
+    )
 
 
 def has_constant(normalize):

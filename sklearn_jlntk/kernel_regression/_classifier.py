@@ -15,7 +15,6 @@ from sklearn_jlntk._validation import (
     take_labels,
     unchanged_on_error,
     validate_rows_and_labels,
-    warn_of_idle_parameters,
     warn_of_unscaled_columns,
     weight_classes,
 )
@@ -27,6 +26,7 @@ from sklearn_jlntk.kernel_regression._probabilities import (
     predicted_classes,
     probabilities,
 )
+from sklearn_jlntk.network._draw import warn_of_idle_parameters
 
 __all__ = ["NTKKernelClassifier"]
 

@@ -16,13 +16,13 @@ from sklearn_jlntk._validation import (
     validate_rows,
     validate_rows_and_targets,
     validate_weights,
-    warn_of_idle_parameters,
     warn_of_unscaled_columns,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
 from sklearn_jlntk.kernel_regression._features import KernelFeatures
 from sklearn_jlntk.kernel_regression._left_out import UncertainPredictions
 from sklearn_jlntk.kernel_regression._stages import StagedPredictions
+from sklearn_jlntk.network._draw import warn_of_idle_parameters
 
 __all__ = ["NTKKernel"]
 

@@ -21,7 +21,6 @@ from sklearn_jlntk._validation import (
     unchanged_on_error,
     validate_chunk,
     validate_rows_and_targets,
-    warn_of_idle_parameters,
 )
 from sklearn_jlntk.kernel_regression._centers import CentersEstimator
 from sklearn_jlntk.kernel_regression._conjugate_gradients import solve_on_centers
@@ -33,6 +32,7 @@ from sklearn_jlntk.kernel_regression._ridges_on_centers import (
     RidgesOnCentersEstimator,
 )
 from sklearn_jlntk.kernel_regression._training_rows import TrainingRows
+from sklearn_jlntk.network._draw import warn_of_idle_parameters
 from sklearn_jlntk.out_of_core import RowChunks
 
 __all__ = ["NystroemNTKKernel"]

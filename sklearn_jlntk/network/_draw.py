@@ -1,5 +1,6 @@
 """Sizes of a factorised network, and its drawing with one random stream for each part."""
 
+import inspect
 import math
 from numbers import Integral
 from typing import NamedTuple
@@ -9,16 +10,32 @@ from sklearn.random_projection import johnson_lindenstrauss_min_dim
 from sklearn.utils import check_random_state
 
 from sklearn_jlntk._backend.array_api import from_host
+from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk.network._network import FactorizedNetwork
 from sklearn_jlntk.operators import Identity, make_sketch
 
-__all__ = ["Architecture", "Sizes", "draw_network", "resolve_sizes"]
+__all__ = [
+    "Architecture",
+    "Sizes",
+    "draw_network",
+    "resolve_sizes",
+    "warn_of_idle_parameters",
+]
 
 # Distortion of the lemma that "auto" takes. It is coarse because the lemma bounds each pair
 # of samples, and the kernel averages over pairs; at 0.5, texts lost much of their score.
 _DISTORTION = 0.3
 # Fewest rows of B that "auto" takes: the error of the ABC kernel is about 1 / sqrt(k).
 _LEAST_EFFECTIVE_WIDTH = 256
+
+# Values of `factorization` with which a parameter has an effect.
+_FACTORIZATIONS = {
+    "n_components": ("bc", "abc"),
+    "input_sketch": ("bc", "abc"),
+    "width": ("abc",),
+    "effective_width": ("abc",),
+    "width_sketch": ("abc",),
+}
 
 
 class Architecture(NamedTuple):
@@ -49,6 +66,36 @@ class Sizes(NamedTuple):
     n_components: int
     effective_width: int
     width: int
+
+
+def warn_of_idle_parameters(estimator, *, always=()):
+    """Warn of parameters that were set and that `factorization` leaves without effect.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator or KernelEstimator
+        Its parameters are compared with their defaults.
+    always : tuple of str
+        Parameters of the table that this estimator needs with every factorisation.
+    """
+    defaults = inspect.signature(type(estimator)).parameters
+    given = estimator.factorization
+    idle = [
+        name
+        for name, values in _FACTORIZATIONS.items()
+        if name not in always
+        and given not in values
+        and getattr(estimator, name) != defaults[name].default
+    ]
+    if not idle:
+        return
+    values = ", ".join(f"{name}={getattr(estimator, name)!r}" for name in idle)
+    needed = " or ".join(map(repr, _FACTORIZATIONS[idle[-1]]))
+    has = "has" if len(idle) == 1 else "have"
+    warn_user(
+        f"{values} {has} no effect with factorization={given!r}. Set "
+        f"factorization={needed}, or leave {' and '.join(idle)} out."
+    )
 
 
 def resolve_sizes(architecture, n_inputs, n_samples, count_distinct=None):

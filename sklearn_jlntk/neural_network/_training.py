@@ -23,13 +23,17 @@ from sklearn_jlntk._backend.array_api import (
 )
 from sklearn_jlntk._validation import (
     RowScaling,
-    warn_of_idle_parameters,
     warn_of_unscaled_columns,
 )
 from sklearn_jlntk.gradient_descent import DescentStatus, gradient_descent
 from sklearn_jlntk.gradient_descent._by_events import EventSteps
 from sklearn_jlntk.gradient_descent._loop import PlainSteps, QueuedSteps
-from sklearn_jlntk.network._draw import Architecture, draw_network, resolve_sizes
+from sklearn_jlntk.network._draw import (
+    Architecture,
+    draw_network,
+    resolve_sizes,
+    warn_of_idle_parameters,
+)
 from sklearn_jlntk.neural_network._base import convert_arrays
 from sklearn_jlntk.neural_network._callbacks import StepTasks
 from sklearn_jlntk.neural_network._card_steps import CardSteps
