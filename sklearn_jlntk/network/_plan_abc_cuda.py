@@ -1,4 +1,4 @@
-"""Planned steps of ABC networks of one output on a card.
+"""Planned steps of ABC networks on a card.
 
 The weights are kept embedded among the coordinates of a block as well, so that one product
 gives what the CUDA kernel of the pass takes.
@@ -13,8 +13,12 @@ from sklearn_jlntk.operators import BlockHadamard
 __all__ = ["AbcPlan"]
 
 
+# The pass over the neurons is launched once for each output.
+_MOST_OUTPUTS = 12
+
+
 class AbcPlan(StepPlan):
-    """Planned steps of networks of one output behind a block Hadamard expansion."""
+    """Planned steps of networks behind a block Hadamard expansion."""
 
     @classmethod
     def applies_to(cls, descent):
@@ -23,9 +27,9 @@ class AbcPlan(StepPlan):
         sketch = network.hidden_expansion.T
         return (
             isinstance(sketch, BlockHadamard)
-            and network.n_outputs == 1
+            and network.n_outputs <= _MOST_OUTPUTS
             and cuda.has_relu_pass(features, sketch.block_signs, network.width)
-            and features.shape[1] * sketch.block_length
+            and network.n_outputs * features.shape[1] * sketch.block_length
             <= 4 * block_size(network, features)
         )
 
@@ -34,26 +38,28 @@ class AbcPlan(StepPlan):
         network, features, targets, sample_weight, *_ = self.descent
         xp, dtype, (l, n) = array_namespace(features), features.dtype, features.shape
         sketch = network.hidden_expansion.T
-        length = sketch.block_length
-        self._kernels = cuda.StepKernels(dtype.itemsize, "double")
+        length, o = sketch.block_length, network.n_outputs
+        self._kernels = cuda.StepKernels(
+            dtype.itemsize, "double", o, has_parts_inside=True
+        )
         self._positions = xp.ascontiguousarray(xp.astype(sketch.positions, xp.int64))
         self._features = xp.ascontiguousarray(features)
         self._rows = xp.ascontiguousarray(features.T)
-        self._targets = xp.ascontiguousarray(xp.reshape(targets, (1, n)))
+        self._targets = xp.ascontiguousarray(xp.reshape(targets, (n, o)).T)
         self._sample_weight = xp.ones((n,), dtype=dtype)
         if sample_weight is not None:
             self._sample_weight[...] = sample_weight
         self._embedded = xp.zeros((length, l), dtype=dtype)
         self._embedded[self._positions, :] = weights
         self._hidden = xp.empty((n, length), dtype=dtype)
-        self._pass, self._sums, self._back = cuda.prepared_relu_pass(
+        self._passes, self._sums, self._back = cuda.prepared_relu_pass(
             self._hidden,
             sketch.input_signs,
             sketch.block_signs,
-            network.signs_like(features)[:, 0],
+            network.signs_like(features),
             weights.shape[0],
         )
-        self._cotangents = xp.empty((1, n), dtype=dtype)
+        self._cotangents = xp.empty((o, n), dtype=dtype)
         self._squares = xp.empty((self._kernels.n_squares(n),), dtype=xp.float64)
         self._weighed = xp.empty((n, length), dtype=dtype)
         self._gradient = xp.empty((l, length), dtype=dtype)
@@ -68,7 +74,7 @@ class AbcPlan(StepPlan):
             cuda.prepared_product(
                 self._hidden, self._rows, self._embedded, transposed=True
             ),
-            self._pass,
+            *self._passes,
             kernels.residuals(
                 self._sums,
                 self._targets,

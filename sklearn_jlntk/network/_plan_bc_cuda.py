@@ -7,6 +7,9 @@ Sums of integers are exact, so that the gradient is the same in any order of sum
 off by at most half a unit of the last slice for each sample, :math:`2^{-28}` or
 :math:`2^{-56}` of the largest number in the row.
 
+With more outputs the second product is a plain one, of the gates weighed by the sum of the
+cotangents over the outputs.
+
 The first product decides the gates. In float32 it is one of TF32 parts where these are
 nearly as good as float32 on the card at hand, else one of float32.
 """
@@ -17,13 +20,14 @@ from sklearn_jlntk._backend import cuda
 from sklearn_jlntk._backend.array_api import array_namespace
 from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk.network._blocks import block_size
+from sklearn_jlntk.network._gradient_products import IntegerProduct, PlainProduct
 from sklearn_jlntk.network._plan import StepPlan
 
 __all__ = ["BcPlan"]
 
 # With more outputs, by the bytes of a number, integers take longer than one product for
-# all outputs does.
-_MOST_OUTPUTS = {4: 4, 8: 2}
+# all outputs does; and outputs whose cotangents a thread can hold.
+_MOST_OF_INTEGERS, _MOST_OUTPUTS = {4: 4, 8: 2}, 16
 # Bytes of gates, over the pre-activations that are held at a time.
 _MOST_GATES = 16
 # Samples whose integers add up to less than 2^31.
@@ -41,7 +45,7 @@ class BcPlan(StepPlan):
             return False
         n = cuda.padded_length(features.shape[1])
         return (
-            network.n_outputs <= _MOST_OUTPUTS[features.dtype.itemsize]
+            network.n_outputs <= _MOST_OUTPUTS
             and n <= _MOST_SAMPLES
             and network.width * n <= _MOST_GATES * block_size(network, features)
         )
@@ -55,7 +59,7 @@ class BcPlan(StepPlan):
         self._kernels = cuda.StepKernels(
             dtype.itemsize, {4: "float", 8: "double"}[dtype.itemsize], o
         )
-        n_products = o * self._kernels.n_slices * l
+        integers = o <= _MOST_OF_INTEGERS[dtype.itemsize]
 
         def padded(rows):
             whole = xp.zeros((rows.shape[0], length), dtype=dtype)
@@ -70,6 +74,7 @@ class BcPlan(StepPlan):
         )
         self._signs = xp.ascontiguousarray(network.signs_like(features))
         size = block_size(network, features)
+        n_products = o * self._kernels.n_slices * l if integers else l
         a_tile = max(1, min(size // length, size // n_products, m))
         self._tiles = batches(m, a_tile)
         tiles = [weights[rows, :] for rows in self._tiles]
@@ -79,13 +84,13 @@ class BcPlan(StepPlan):
         )
         self._squared = _one_after_another(map(kernels.n_penalties, tiles))
         self._values = xp.empty((a_tile, length), dtype=dtype)
-        self._products = xp.empty((a_tile, n_products), dtype=xp.int32)
         self._gates = xp.empty((m, length), dtype=xp.int8)
         self._sums = xp.empty((self._parts[-1].stop, o, length), dtype=dtype)
         self._cotangents = xp.empty((o, length), dtype=dtype)
         self._squares = xp.empty((kernels.n_squares(length),), dtype=xp.float64)
-        self._slices = xp.empty((n_products, length), dtype=xp.int8)
-        self._scales = xp.empty((o, l), dtype=xp.float64)
+        self._gradient = (IntegerProduct if integers else PlainProduct)(
+            kernels, self._features, self._cotangents, self._values
+        )
         self._penalties = xp.empty((self._squared[-1].stop,), dtype=xp.float64)
         self._left = self._right = None
         if cuda.has_good_parts(features):
@@ -107,7 +112,7 @@ class BcPlan(StepPlan):
                 self._cotangents,
                 self._squares,
             ),
-            kernels.cut(self._features, self._cotangents, self._slices, self._scales),
+            *self._gradient.before,
             *self._backward(now, after),
             kernels.loss(self._squares, self._penalties, descent.alpha, loss),
         ]
@@ -133,17 +138,8 @@ class BcPlan(StepPlan):
         """Weights after a step along the gradient."""
         rate, alpha, anchor = self.descent[-3:]
         for rows, penalties in zip(self._tiles, self._squared, strict=True):
-            products = self._products[: rows.stop - rows.start, :]
-            yield cuda.prepared_product(
-                products,
+            yield from self._gradient.descend(
                 self._gates[rows, :],
-                self._slices,
-                transposed=True,
-                kind="integers",
-            )
-            yield self._kernels.descend(
-                products,
-                self._scales,
                 self._signs[rows, :],
                 weights[rows, :],
                 (anchor if alpha else weights)[rows, :],

@@ -23,9 +23,9 @@ PAIRS = [
 ]
 # Bytes of a number, type of the partial sums and outputs of the kernels of steps.
 STEPS = [
-    *((4, "float", outputs) for outputs in (1, 2, 3, 4)),
-    *((8, "double", outputs) for outputs in (1, 2)),
-    (4, "double", 1),
+    *((4, "float", outputs) for outputs in (1, 2, 4, 16)),
+    *((8, "double", outputs) for outputs in (1, 2, 16)),
+    *((4, "double", outputs) for outputs in (1, 12)),
 ]
 
 

@@ -119,7 +119,7 @@ def test_residuals_and_loss(card, n, n_outputs, parts):
     w = np.abs(draw(n, seed=2))
     arrays = [card(a) for a in (sums, y, w)]
     xp = array_namespace(arrays[0])
-    cotangents = xp.empty((n_outputs, n), dtype=xp.float64)
+    cotangents = xp.full((n_outputs, n), np.nan, dtype=xp.float64)
     squares = xp.empty((kernels.n_squares(n),), dtype=xp.float64)
     penalties, loss = card(np.abs(draw(700, seed=3))), xp.empty((1,), dtype=xp.float64)
     kernels.residuals(*arrays, 0.25, cotangents, squares)()
@@ -129,6 +129,31 @@ def test_residuals_and_loss(card, n, n_outputs, parts):
         kernels.loss(squares, penalties, alpha, loss)()
         desired = np.sum(w * residual**2) + alpha * np.sum(to_host(penalties))
         assert_close(loss, np.array([desired / 2]), rtol=1e-13)
+
+
+def test_sums_of_outputs_whose_parts_stand_together(card):
+    sums, y, w = draw(3, 5, 40), draw(3, 40, seed=1), np.ones(40)
+    arrays = [card(a) for a in (sums, y, w)]
+    xp = array_namespace(arrays[0])
+    kernels = StepKernels(8, "double", 3, has_parts_inside=True)
+    cotangents = xp.empty((3, 40), dtype=xp.float64)
+    squares = xp.empty((kernels.n_squares(40),), dtype=xp.float64)
+    kernels.residuals(*arrays, 0.5, cotangents, squares)()
+    desired = 0.5 * (0.5 * np.sum(sums, axis=1) - y)
+    assert_close(cotangents, desired, rtol=1e-12, atol=1e-14)  # differences
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("m, n, n_outputs", [(1, 16, 1), (131, 528, 7)])
+def test_weighed_gates(card, m, n, n_outputs, dtype):
+    kernels = kernels_for(dtype, n_outputs)
+    gates = np.random.default_rng(0).integers(0, 2, (m, n)).astype(np.int8)
+    v, c = draw(m, n_outputs, dtype=dtype), draw(n_outputs, n, dtype=dtype, seed=1)
+    arrays = [card(a) for a in (gates, v, c)]
+    xp = array_namespace(arrays[1])
+    weighed = xp.full((m, n), np.nan, dtype=arrays[1].dtype)
+    kernels.weigh_gates(*arrays, weighed)()
+    assert_close(weighed, gates * (v @ c), atol=1e-5)  # sums may cancel
 
 
 def test_parts_have_eleven_bits_and_add_up(card):

@@ -96,69 +96,76 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
     neuron, between registers. Memory traffic is the hidden columns, the bits of the signs,
     and the two results.
     """
-    xp, (k, n), (n_blocks, length) = _sizes(hidden, block_signs)
+    xp, (k, n), (_, length) = _sizes(hidden, block_signs)
     embedded = xp.zeros((n, length), dtype=hidden.dtype, device=device(hidden))
     embedded[:, positions] = hidden.T
-    kernels = Kernels.of_blocks(hidden.dtype.itemsize, length)
-    signs = [kernels.packed(s, n_blocks) for s in (block_signs, input_signs)]
+    kernels, signs = _kernels_and_signs(embedded, input_signs, block_signs)
     u, gates = [], []
     for v in readout.T:
-        back_signs = kernels.packed(xp.astype(v, xp.int8) * input_signs, n_blocks)
-        launch, sums, back = _prepared_pass(
-            kernels, embedded, [*signs, back_signs], n_blocks, readout.shape[0], k
+        # One output after the other, so that the gates of the parts are held once.
+        (launch,), sums, back = _prepared_passes(
+            kernels, embedded, signs, input_signs, v[:, None], k
         )
         launch()
-        u.append(xp.astype(xp.sum(sums, axis=0), hidden.dtype))
-        gates.append(_sampled(xp.sum(back, axis=0), positions).T)
+        u.append(xp.astype(xp.sum(sums[0, ...], axis=0), hidden.dtype))
+        gates.append(_sampled(xp.sum(back[0, ...], axis=0), positions).T)
     return xp.stack(u), _stacked(gates)
 
 
 def prepared_relu_pass(embedded, input_signs, block_signs, readout, n_rows):
-    """Launch of `relu_pass` for one output, and the arrays that it writes.
+    """Launches of `relu_pass`, and the arrays that they write.
 
     Parameters
     ----------
     embedded : array of shape (n_samples, block_length)
         Columns to expand, embedded among the coordinates of a block; read at each launch.
-    input_signs, block_signs
+    input_signs, block_signs, readout
         As for `relu_pass`.
-    readout : array of shape (width,)
-        Output signs v.
     n_rows : int
         Number of rows that are embedded.
 
     Returns
     -------
-    launch : callable
-        Takes no arguments.
-    sums : array of shape (n_parts, n_samples)
+    launches : list of callable
+        One for each output, without arguments.
+    sums : array of shape (n_outputs, n_parts, n_samples)
         Partial sums of the outputs, in double precision.
-    back : array of shape (n_parts, n_samples, block_length)
+    back : array of shape (n_outputs, n_parts, n_samples, block_length)
         Projected gates of the parts of the neurons, embedded too.
     """
-    xp, (n_blocks, length) = array_namespace(embedded), block_signs.shape
-    kernels = Kernels.of_blocks(embedded.dtype.itemsize, length)
-    back_signs = xp.astype(readout, xp.int8) * input_signs
-    signs = [
-        kernels.packed(s, n_blocks) for s in (block_signs, input_signs, back_signs)
-    ]
-    return _prepared_pass(kernels, embedded, signs, n_blocks, readout.shape[0], n_rows)
+    kernels, signs = _kernels_and_signs(embedded, input_signs, block_signs)
+    return _prepared_passes(kernels, embedded, signs, input_signs, readout, n_rows)
 
 
-def _prepared_pass(kernels, embedded, signs, n_blocks, n_neurons, n_rows):
-    """Launch, sums and gates of `prepared_relu_pass` for packed signs."""
+def _kernels_and_signs(embedded, input_signs, block_signs):
+    """Kernels for blocks of a length, and both layers of signs, packed."""
+    kernels = Kernels.of_blocks(embedded.dtype.itemsize, embedded.shape[1])
+    n_blocks = block_signs.shape[0]
+    return kernels, [kernels.packed(s, n_blocks) for s in (block_signs, input_signs)]
+
+
+def _prepared_passes(kernels, embedded, signs, input_signs, readout, n_rows):
+    """`prepared_relu_pass` for packed signs."""
     xp, (n, length) = array_namespace(embedded), embedded.shape
+    n_neurons, n_outputs = readout.shape
+    n_blocks = -(-n_neurons // length)
     grid = kernels.thread_blocks(n)
     blocks_a_part, parts = n_parts(grid, n_blocks)
-    sums = xp.empty((parts * kernels.warps_a_sample, n), dtype=xp.float64)
-    back = xp.empty((parts, n, length), dtype=embedded.dtype)
-    launch = kernels.prepared(
-        "relu_pass",
-        (grid, parts),
-        kernels.threads,
-        *(embedded, *signs, n, n_neurons, blocks_a_part, n_rows**-0.5, sums, back),
-    )
-    return launch, sums, back
+    n_sums = parts * kernels.warps_a_sample
+    sums = xp.empty((n_outputs, n_sums, n), dtype=xp.float64)
+    back = xp.empty((n_outputs, parts, n, length), dtype=embedded.dtype)
+    launches = []
+    for q, v in enumerate(readout.T):
+        back_signs = kernels.packed(xp.astype(v, xp.int8) * input_signs, n_blocks)
+        launch = kernels.prepared(
+            "relu_pass",
+            (grid, parts),
+            kernels.threads,
+            *(embedded, *signs, back_signs, n, n_neurons, blocks_a_part),
+            *(n_rows**-0.5, sums[q, ...], back[q, ...]),
+        )
+        launches.append(launch)
+    return launches, sums, back
 
 
 def sketch_rows(X, input_signs, block_signs, positions):

@@ -97,12 +97,13 @@ extern "C" __global__ __launch_bounds__(THREADS) void gate_bytes(
 }
 
 // Cotangents c w (c u - y) of outputs c u, with c the scale, and for each thread block the
-// sum of w (c u - y)^2. The grid is LANES samples by outputs.
+// sum of w (c u - y)^2. A partial sum of output q stands at `part` and `q` times their
+// strides. The grid is LANES samples by outputs.
 extern "C" __global__ __launch_bounds__(THREADS) void residuals(
-    const SUM *__restrict__ sums, // (n_parts, OUTPUTS, n_samples)
+    const SUM *__restrict__ sums, wide n_parts, wide part_stride, wide output_stride,
     const NUMBER *__restrict__ targets, // y, (OUTPUTS, n_samples)
     const NUMBER *__restrict__ weights, // w, (n_samples,)
-    wide n_parts, wide n_samples, double scale,
+    wide n_samples, double scale,
     NUMBER *__restrict__ cotangents, // (OUTPUTS, n_samples)
     double *__restrict__ squares) // (OUTPUTS, thread blocks)
 {
@@ -113,7 +114,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void residuals(
     double u = 0, square = 0;
     if (sample < n_samples)
         for (wide part = group; part < n_parts; part += GROUPS)
-            u += sums[part * OUTPUTS * n_samples + place];
+            u += sums[part * part_stride + output * output_stride + sample];
     shared[threadIdx.x] = u;
     __syncthreads();
     if (group == 0 && sample < n_samples) {
@@ -212,6 +213,65 @@ extern "C" __global__ __launch_bounds__(THREADS) void descend(
         penalties[blockIdx.x] = total;
 }
 
+// Open gates as the sum of v times the cotangents over the outputs, closed ones as 0. The
+// grid is samples by parts of the neurons.
+extern "C" __global__ __launch_bounds__(THREADS) void weigh_gates(
+    const signed char *__restrict__ gates, // (n_neurons, n_samples)
+    const NUMBER *__restrict__ signs, // v, (n_neurons, OUTPUTS)
+    const NUMBER *__restrict__ cotangents, // (OUTPUTS, n_samples)
+    wide n_neurons, wide n_samples, wide neurons_a_part,
+    NUMBER *__restrict__ weighed) // (n_neurons, n_samples)
+{
+    const wide sample = WIDE * ((wide)blockIdx.x * blockDim.x + threadIdx.x);
+    const wide end = (blockIdx.y + (wide)1) * neurons_a_part;
+    const wide stop = end < n_neurons ? end : n_neurons;
+    if (sample >= n_samples)
+        return;
+    Numbers cotangent[OUTPUTS];
+#pragma unroll
+    for (int q = 0; q < OUTPUTS; ++q)
+        cotangent[q] = *(const Numbers *)(cotangents + q * n_samples + sample);
+    for (wide i = blockIdx.y * neurons_a_part; i < stop; ++i) {
+        const Gates open = *(const Gates *)(gates + i * n_samples + sample);
+        Numbers sum = {};
+#pragma unroll
+        for (int q = 0; q < OUTPUTS; ++q)
+#pragma unroll
+            for (int t = 0; t < WIDE; ++t)
+                sum.at[t] += signs[i * OUTPUTS + q] * cotangent[q].at[t];
+#pragma unroll
+        for (int t = 0; t < WIDE; ++t)
+            sum.at[t] = open.at[t] ? sum.at[t] : 0;
+        *(Numbers *)(weighed + i * n_samples + sample) = sum;
+    }
+}
+
+// `descend` for a gradient that is there.
+extern "C" __global__ __launch_bounds__(THREADS) void descend_plainly(
+    const NUMBER *__restrict__ gradient, // (n_neurons, n_features)
+    const NUMBER *__restrict__ weights, // (n_neurons, n_features)
+    const NUMBER *__restrict__ anchor, // (n_neurons, n_features)
+    wide n_neurons, wide n_features, double rate, double alpha, wide has_parts,
+    NUMBER *__restrict__ next, // (n_neurons, n_features)
+    NUMBER *__restrict__ parts, // (n_neurons, 3, n_features)
+    double *__restrict__ penalties) // (thread blocks,)
+{
+    __shared__ double shared[THREADS];
+    const wide i = (wide)blockIdx.x * THREADS + threadIdx.x;
+    double square = 0;
+    if (i < n_neurons * n_features) {
+        const double own = weights[i], shift = own - anchor[i];
+        square = shift * shift;
+        const NUMBER moved = (NUMBER)(own - rate * (gradient[i] + alpha * shift));
+        next[i] = moved;
+        if (has_parts)
+            write_parts((float)moved, parts, i / n_features, i % n_features, n_features);
+    }
+    const double total = total_of(square, shared);
+    if (threadIdx.x == 0)
+        penalties[blockIdx.x] = total;
+}
+
 // Numbers in parts of TF32, high + low, row by row: low, high, high.
 extern "C" __global__ __launch_bounds__(THREADS) void parts_of(
     const NUMBER *__restrict__ numbers, // (n_rows, n_columns)
@@ -223,20 +283,25 @@ extern "C" __global__ __launch_bounds__(THREADS) void parts_of(
         write_parts((float)numbers[i], parts, i / n_columns, i % n_columns, n_columns);
 }
 
-// Projected gates, summed over the parts of the neurons, times the sample's cotangent.
+// Projected gates, summed over the parts of the neurons, times the sample's cotangent, and
+// summed over the outputs.
 extern "C" __global__ __launch_bounds__(THREADS) void weigh(
-    const NUMBER *__restrict__ gates, // (n_parts, n_samples, length)
-    const NUMBER *__restrict__ cotangents, // (n_samples,)
+    const NUMBER *__restrict__ gates, // (OUTPUTS, n_parts, n_samples, length)
+    const NUMBER *__restrict__ cotangents, // (OUTPUTS, n_samples)
     wide n_parts, wide n_samples, wide length,
     NUMBER *__restrict__ weighed) // (n_samples, length)
 {
     const wide i = (wide)blockIdx.x * THREADS + threadIdx.x, size = n_samples * length;
     if (i >= size)
         return;
-    NUMBER sum = 0;
-    for (wide part = 0; part < n_parts; ++part)
-        sum += gates[part * size + i];
-    weighed[i] = sum * cotangents[i / length];
+    NUMBER total = 0;
+    for (int q = 0; q < OUTPUTS; ++q) {
+        NUMBER sum = 0;
+        for (wide part = 0; part < n_parts; ++part)
+            sum += gates[(q * n_parts + part) * size + i];
+        total += sum * cotangents[q * n_samples + i / length];
+    }
+    weighed[i] = total;
 }
 
 // Weights after a step of a network with an expansion, also embedded among `length` rows,

@@ -64,11 +64,14 @@ class StepKernels:
         C type of the partial sums of outputs.
     n_outputs : int, default=1
         Number of outputs.
+    has_parts_inside : bool, default=False
+        Whether the partial sums of an output stand together.
     """
 
     itemsize: int
     sums: str
     n_outputs: int = 1
+    has_parts_inside: bool = False
 
     @property
     def n_slices(self):
@@ -97,12 +100,20 @@ class StepKernels:
         return self.n_outputs * -(-n_samples // _LANES)
 
     def residuals(self, sums, targets, weights, scale, cotangents, squares):
-        """Cotangents and squared residuals from partial sums (n_parts, ..., n)."""
-        n = targets.shape[1]
+        """Cotangents and squared residuals from partial sums.
+
+        The sums are (n_parts, n_outputs, n), or (n_outputs, n_parts, n) with
+        `has_parts_inside`.
+        """
+        n, o = targets.shape[1], self.n_outputs
+        n_parts, strides = sums.shape[0], (o * n, n)
+        if self.has_parts_inside:
+            n_parts, strides = sums.shape[1], (n, sums.shape[1] * n)
         return self._prepared(
             "residuals",
-            (-(-n // _LANES), self.n_outputs),
-            *(sums, targets, weights, sums.shape[0], n, scale, cotangents, squares),
+            (-(-n // _LANES), o),
+            *(sums, n_parts, *strides, targets, weights, n, scale),
+            *(cotangents, squares),
         )
 
     def cut(self, features, cotangents, slices, scales):
@@ -130,12 +141,35 @@ class StepKernels:
             *(after, after if parts is None else parts, penalties),
         )
 
+    def weigh_gates(self, gates, signs, cotangents, weighed):
+        """Open gates (n_neurons, n) as the sum of v times the cotangents over outputs."""
+        n_neurons, n_samples = gates.shape
+        grid, neurons_a_part, parts = self.gate_parts(n_neurons, n_samples)
+        return self._prepared(
+            "weigh_gates",
+            (grid, parts),
+            *(gates, signs, cotangents, n_neurons, n_samples, neurons_a_part, weighed),
+            threads=_GATE_THREADS,
+        )
+
+    def descend_plainly(
+        self, gradient, weights, anchor, rates, after, parts, penalties
+    ):
+        """Weights after a step along a gradient; `parts` of them, or None."""
+        return self._prepared(
+            "descend_plainly",
+            (self.n_penalties(weights), 1),
+            *(gradient, weights, anchor, *weights.shape, *rates),
+            int(parts is not None),
+            *(after, after if parts is None else parts, penalties),
+        )
+
     def weigh(self, gates, cotangents, weighed):
-        """Sum of projected gates (n_parts, n, length) over parts, times cotangents."""
+        """Projected gates (n_outputs, n_parts, n, length), times cotangents, summed."""
         return self._prepared(
             "weigh",
             (-(-weighed.size // _THREADS), 1),
-            *(gates, cotangents, *gates.shape, weighed),
+            *(gates, cotangents, *gates.shape[1:], weighed),
         )
 
     def descend_embedded(
