@@ -65,6 +65,12 @@ class StepPlan:
 
     def __init__(self, descent, weights, n_kept):
         xp = array_namespace(weights)
+        if not weights.dtype == descent.anchor.dtype == descent.features.dtype:
+            raise TypeError(
+                f"Weights of {weights.dtype}, an anchor of {descent.anchor.dtype} and "
+                f"features of {descent.features.dtype} have no steps together; kernels "
+                "take one dtype. Convert them to that of the features."
+            )
         descent = descent._replace(anchor=xp.ascontiguousarray(descent.anchor))
         self.descent, self.n_run, self._start = descent, 0, weights
         self._ring = [

@@ -45,7 +45,8 @@ class AbcPlan(StepPlan):
         self._positions = xp.ascontiguousarray(xp.astype(sketch.positions, xp.int64))
         self._features = xp.ascontiguousarray(features)
         self._rows = xp.ascontiguousarray(features.T)
-        self._targets = xp.ascontiguousarray(xp.reshape(targets, (n, o)).T)
+        self._targets = xp.empty((o, n), dtype=dtype)
+        self._targets[...] = xp.reshape(targets, (n, o)).T
         self._sample_weight = xp.ones((n,), dtype=dtype)
         if sample_weight is not None:
             self._sample_weight[...] = sample_weight

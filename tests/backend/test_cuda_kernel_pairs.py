@@ -6,6 +6,7 @@ from assertions import assert_close, assert_same
 
 from sklearn_jlntk._backend import cuda
 from sklearn_jlntk._backend.array_api import to_host
+from sklearn_jlntk._backend.cuda import _cublas
 from sklearn_jlntk.kernels._matrix import as_columns, assemble, multiply
 from sklearn_jlntk.kernels._relu import ReluKernel
 
@@ -102,6 +103,23 @@ def test_products_with_columns(card, kernel, monkeypatch):
     ]:
         # Rows of small norm stand beside large ones.
         assert_close(actual, desired, atol=1e-12 * np.max(scale))
+
+
+def test_sets_of_two_dtypes(card):
+    X, Y = rows(9, 3, np.float32), rows(8, 3, seed=1)
+    x, y = as_columns(card(X).T), as_columns(card(Y).T)
+    K = KERNELS[5].tile(x, y, 72)
+    assert K.dtype == y.norms.dtype
+    assert is_right(KERNELS[5], K, X, Y)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_symmetric_product_of_a_card_is_taken(dtype):
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    if not cupy.cuda.is_available():
+        pytest.skip("no CUDA device")
+    assert _cublas._has_symmetric_product(np.dtype(dtype).char)
 
 
 def test_empty_sets_have_no_launch(card):

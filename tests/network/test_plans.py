@@ -179,6 +179,24 @@ def test_no_plan_for_arrays_of_the_host():
     assert choose_plan(descent) is None
 
 
+def test_plan_takes_one_dtype(card):
+    descent, B = problem("bc", card)
+    single = card(to_host(B).astype(np.float32))
+    with pytest.raises(TypeError, match=r"Weights of float32.*Convert them"):
+        planned(descent, single)
+
+
+@pytest.mark.parametrize("name", ["bc", "abc"])
+def test_targets_of_another_dtype_are_converted(card, name):
+    descent, B = problem(name, card, np.float32, weighted=True)
+    doubles = [card(to_host(a).astype(np.float64)) for a in descent[2:4]]
+    wide = descent._replace(targets=doubles[0], sample_weight=doubles[1])
+    plans = [planned(d, B) for d in (descent, wide)]
+    for plan in plans:
+        plan.run(2)
+    assert plans[0].losses(2) == plans[1].losses(2)
+
+
 # ------------------------------------------------------------------ whole fits
 
 
@@ -300,3 +318,26 @@ def test_card_that_cannot_is_not_asked_again(monkeypatch, as_a_card, estimator, 
     found = estimator.fit(X, y).loss_curve_
     assert as_a_card[0] is not None
     assert found == estimator.set_params(solver="gd").fit(X, y).loss_curve_
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("factorization", ["bc", "abc", "dense"])
+def test_plan_of_a_fit_on_a_card_is_followed(monkeypatch, factorization, dtype):
+    """A plan that a card cannot do, or does wrong, would be dropped without a word."""
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    if not cupy.cuda.is_available():
+        pytest.skip("no CUDA device")
+    whole, plans = _card_steps.CardSteps._plan, []
+
+    def watched(*args):
+        plans.append(whole(*args))
+        return plans[-1]
+
+    monkeypatch.setattr(_card_steps.CardSteps, "_plan", watched)
+    X, y = data(n=500)
+    model = estimator_of(factorization).set_params(width=4096, device="cuda")
+    planned = model.fit(X.astype(dtype), y).loss_curve_
+    assert plans[0] is not None
+    plain = model.set_params(solver="gd").fit(X.astype(dtype), y).loss_curve_
+    assert planned == pytest.approx(plain, rel=1e-4 if dtype == np.float32 else 1e-9)

@@ -60,7 +60,9 @@ def relu_pairs(x, y, kind, depth, *, has_bias, near):
     kernel : array of shape (n_x, n_y)
         Of the dtype of the columns.
     """
-    xp, x, y = array_namespace(x.scales), _contiguous(x), _contiguous(y)
+    xp = array_namespace(x.scales)
+    dtype = xp.result_type(x.directions, y.directions)
+    x, y = (_contiguous(side, dtype) for side in (x, y))
     kernel = xp.ascontiguousarray(x.directions.T @ y.directions)
     n_x, n_y = kernel.shape
     kernels = _kernels(kernel, kind, has_bias)
@@ -95,7 +97,7 @@ def relu_pairs_of_one_set(x, diagonal, kind, depth, *, has_bias, near):
     kernel : array of shape (n, n)
         Of the dtype of the columns.
     """
-    x = _contiguous(x)
+    x = _contiguous(x, x.directions.dtype)
     kernel = lower_products(x.directions)
     n_tiles = -(-kernel.shape[0] // _SIDE)
     kernels = _kernels(kernel, kind, has_bias)
@@ -114,9 +116,11 @@ def relu_pairs_of_one_set(x, diagonal, kind, depth, *, has_bias, near):
     return kernel
 
 
-def _contiguous(side):
+def _contiguous(side, dtype):
+    """The side as the kernels read it: contiguous arrays of one dtype."""
     xp = array_namespace(side.scales)
-    return Side(*map(xp.ascontiguousarray, side))
+    arrays = (xp.astype(array, dtype, copy=False) for array in side)
+    return Side(*map(xp.ascontiguousarray, arrays))
 
 
 def _kernels(numbers, kind, has_bias):
