@@ -46,8 +46,10 @@ for factorization in ("dense", "bc", "abc"):
         normalize="unit",
         random_state=0,
     ).fit(X, y)
-    reports[factorization] = network.diagnose(X, y)
-    TrainingCurveDisplay.from_report(reports[factorization], name=factorization, ax=ax)
+    reports[factorization] = report = network.diagnose(X, y)
+    TrainingCurveDisplay(
+        report.loss_ratio, bound=report.bound, name=factorization
+    ).plot(ax=ax)
 
 # %%
 # What was seen

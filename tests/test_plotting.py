@@ -1,5 +1,6 @@
 """Displays draw the numbers of the model, in lines that differ without colour."""
 
+import re
 import subprocess
 import sys
 from functools import partial
@@ -16,11 +17,13 @@ from sklearn_jlntk import (
     JLFactorizedNTKClassifier,
     JLFactorizedNTKRegressor,
     NTKKernel,
+    theory,
 )
 from sklearn_jlntk.diagnostics import NTKMonitor
 from sklearn_jlntk.plotting import (
     KernelDriftDisplay,
     NTKSpectrumDisplay,
+    TargetAlignmentDisplay,
     TrainingCurveDisplay,
     WidthScalingDisplay,
 )
@@ -68,11 +71,13 @@ def model(rows, monitor):
     return network.set_callbacks(monitor).fit(*rows)
 
 
-@pytest.fixture(params=["curve", "spectrum", "drift", "scaling"])
+@pytest.fixture(params=["curve", "alignment", "spectrum", "drift", "scaling"])
 def display(request, model, monitor, rows):
     """Every display in turn, drawn."""
     if request.param == "curve":
         return TrainingCurveDisplay.from_estimator(model, *rows)
+    if request.param == "alignment":
+        return TargetAlignmentDisplay.from_estimator(model, *rows)
     if request.param == "spectrum":
         return NTKSpectrumDisplay.from_estimator(model, rows[0])
     if request.param == "drift":
@@ -125,7 +130,9 @@ def test_two_curves_on_one_figure_have_different_styles(model, rows):
     assert look(first.lines_[0]) != look(second.lines_[0])
     assert first.lines_[0].get_color() != second.lines_[0].get_color()
     texts = [text.get_text() for text in first.ax_.get_legend().get_texts()]
-    assert texts == ["one", "bound, one", "other", "bound, other"]
+    share = rf" \({100 * model.diagnose(*rows).curve_share:.1f}%\)"
+    expected = "one;foretold, one{0};bound, one;other;foretold, other{0};bound, other"
+    assert re.fullmatch(expected.format(share), ";".join(texts))
 
 
 def test_two_curves_without_bound_have_different_styles(model):
@@ -136,10 +143,41 @@ def test_two_curves_without_bound_have_different_styles(model):
 
 def test_curve_shows_loss_and_bound(model, rows):
     display = TrainingCurveDisplay.from_estimator(model, *rows)
-    loss, bound = (line.get_ydata() for line in display.lines_)
+    loss, predicted, bound = (line.get_ydata() for line in display.lines_)
     np.testing.assert_allclose(loss, np.divide(model.loss_curve_, model.loss_curve_[0]))
     rate = 1 - model.learning_rate_ * model.lambda_0(rows[0]) / 2
     np.testing.assert_allclose(bound, rate ** np.arange(21))
+    descent = theory.kernel_descent(
+        model.ntk(rows[0], at="init"),
+        rows[1] - model.intercept_,
+        learning_rate=model.learning_rate_,
+    )
+    losses = descent.losses(20)
+    np.testing.assert_allclose(predicted, losses / losses[0])
+
+
+def test_alignment_shows_cumulative_shares(model, rows):
+    X, y = rows
+    display = TargetAlignmentDisplay.from_estimator(model, X, y)
+    target, left, predicted = (line.get_ydata() for line in display.lines_)
+    _, vectors = np.linalg.eigh(model.ntk(X, at="init"))
+    start = y - y.mean()
+    for curve, residual in ((target, start), (left, y - model.predict(X))):
+        shares = (vectors[:, ::-1].T @ residual) ** 2 / np.sum(start**2)
+        np.testing.assert_allclose(curve, np.cumsum(shares), atol=1e-12)
+    descent = theory.kernel_descent(
+        model.ntk(X, at="init"), start, learning_rate=model.learning_rate_
+    )
+    end = np.sum(descent.residual(model.n_iter_) ** 2) / np.sum(start**2)
+    assert predicted[-1] == pytest.approx(end)
+    assert target[-1] == pytest.approx(1)
+
+
+def test_alignment_needs_a_network():
+    with pytest.raises(TypeError, match="Ridge has no diagnose"):
+        TargetAlignmentDisplay.from_estimator(
+            Ridge().fit([[0], [1]], [0, 1]), [[0]], [0]
+        )
 
 
 def test_curve_without_rows_has_no_bound(model):
@@ -317,7 +355,7 @@ def test_scaling_accepts_rows_of_any_kind(rows, model):
 def test_displays_of_a_classifier(rows):
     X, y = rows
     model = JLFactorizedNTKClassifier(**PARAMETERS).fit(X, y > 0)
-    assert len(TrainingCurveDisplay.from_estimator(model, X, y > 0).lines_) == 2
+    assert len(TrainingCurveDisplay.from_estimator(model, X, y > 0).lines_) == 3
     WidthScalingDisplay.from_estimator(model, X, sizes=(32, 64), n_draws=1)
 
 

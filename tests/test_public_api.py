@@ -41,10 +41,16 @@ NAMES = {
         "KernelDriftDisplay",
         "NTKSpectrumDisplay",
         "PredictionIntervalDisplay",
+        "TargetAlignmentDisplay",
         "TrainingCurveDisplay",
         "WidthScalingDisplay",
     },
-    "sklearn_jlntk.theory": {"learning_rate", "width"},
+    "sklearn_jlntk.theory": {
+        "KernelDescent",
+        "kernel_descent",
+        "learning_rate",
+        "width",
+    },
 }
 
 NETWORK_PARAMETERS = {

@@ -284,6 +284,31 @@ def test_kernel_share_matches_descent_with_fixed_kernel(rows, alpha):
     assert share > 0.9
 
 
+@pytest.mark.parametrize("factorization", FACTORIZATIONS)
+def test_curve_share_and_distance_compare_with_the_fixed_kernel(rows, factorization):
+    X, y = rows
+    model = fitted(rows, factorization=factorization)
+    report = model.diagnose(X, y)
+    u, losses = np.zeros_like(y), []
+    for _ in range(model.n_iter_ + 1):
+        losses.append(np.sum((y - y.mean() - u) ** 2) / 2)
+        u = u + model.learning_rate_ * model.ntk(X, at="init") @ (y - y.mean() - u)
+    recorded = np.asarray(model.loss_curve_)
+    wrong = np.sum((losses - recorded) ** 2)
+    share = 1 - wrong / np.sum((recorded - recorded[0]) ** 2)
+    assert report.curve_share == pytest.approx(share, abs=1e-9)
+    distance = np.max(np.abs(losses / recorded - 1))
+    assert report.curve_distance == pytest.approx(distance, abs=1e-9)
+    assert f"worst distance {distance:.2%}" in str(report)
+
+
+def test_curve_of_other_losses_is_not_compared(rows):
+    report = fitted(rows, alpha=1e-3).diagnose(*rows)
+    assert report.predicted_loss_ratio is report.curve_share is None
+    assert report.curve_distance is None
+    assert "share of the loss curve" not in str(report)
+
+
 def test_advice_for_large_targets(rows):
     X, y = rows
     large = 7 * y / y.std()

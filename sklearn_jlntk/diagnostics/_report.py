@@ -9,6 +9,12 @@ from sklearn_jlntk import theory
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 from sklearn_jlntk.diagnostics._dependent_rows import dependent_rows
 from sklearn_jlntk.diagnostics._drift import KernelDrift
+from sklearn_jlntk.diagnostics._foretold import (
+    directions,
+    kernel_share,
+    predicted_ratio,
+    recorded_ratio,
+)
 from sklearn_jlntk.diagnostics._report_text import (
     html_of,
     summary_of,
@@ -69,6 +75,13 @@ class NTKReport:
         Share of the squared change of outputs, u(T) - u(0), that gradient descent with
         the initial kernel H(0) explains; 1 if the two agree. NaN if the outputs did not
         change.
+    predicted_loss_ratio : ndarray of shape (n_steps + 1,) or None
+        `loss_ratio` as gradient descent with the initial kernel H(0) foretells it; None
+        where `loss_ratio` is.
+    directions : dict of str to ndarray of shape (n_samples,)
+        Eigenvectors of H(0), that of the largest eigenvalue first: "eigenvalue"; "target",
+        the share of the squared residuals at the start along each of them; and of this,
+        what was "left" at the end and "left_predicted".
     target_scale : float
         Root mean square of the residuals at the start.
     dependent_rows : tuple of tuple of int
@@ -96,6 +109,8 @@ class NTKReport:
     loss_ratio: object
     eps: float
     kernel_share: float
+    predicted_loss_ratio: object
+    directions: dict
     target_scale: float
     dependent_rows: tuple
 
@@ -139,6 +154,30 @@ class NTKReport:
         if self.bound is None or len(self.bound) < 2:
             return None
         return float(np.max(self.loss_ratio[1:] / self.bound[1:]))
+
+    @property
+    def curve_share(self):
+        """Share of the loss curve that H(0) foretells; None without recorded losses.
+
+        One minus the squared distance of the two curves over that of the recorded one
+        from its start.
+        """
+        if self.loss_ratio is None or len(self.loss_ratio) < 2:
+            return None
+        wrong = np.sum((self.predicted_loss_ratio - self.loss_ratio) ** 2)
+        return float(1 - wrong / np.sum((self.loss_ratio - 1) ** 2))
+
+    @property
+    def curve_distance(self):
+        """Largest relative distance of the foretold loss from the recorded one, or None.
+
+        Losses below the square of 32 eps of the start are rounding and count as equal.
+        """
+        if self.curve_share is None:
+            return None
+        recorded = np.maximum(self.loss_ratio, (32 * self.eps) ** 2)
+        wrong = np.abs(self.predicted_loss_ratio - self.loss_ratio)
+        return float(np.max(wrong / recorded))
 
     @property
     def reason(self):
@@ -305,6 +344,9 @@ class NTKReport:
             )
             lambda_0_bc = KernelDrift(bc, None, features).lambda_0
         norms = [_norm(residual) for residual in residuals]
+        descent = theory.kernel_descent(
+            drift.initial_kernel, residuals[0], learning_rate=learning_rate, alpha=alpha
+        )
         eps = float(array_namespace(features).finfo(features.dtype).eps)
         return cls(
             n_samples=features.shape[1],
@@ -319,42 +361,15 @@ class NTKReport:
             rank=_rank(drift.kernel(weights)),
             complexity=theory.generalization_bound(drift.limit_kernel, targets),
             initial_residual=norms[0],
-            loss_ratio=_loss_ratio(losses, norms, eps),
+            loss_ratio=(recorded := recorded_ratio(losses, norms, eps)),
             eps=eps,
-            kernel_share=_kernel_share(
-                drift.initial_kernel, residuals, learning_rate, alpha, n_steps
-            ),
+            kernel_share=kernel_share(descent, residuals, n_steps),
+            predicted_loss_ratio=predicted_ratio(descent, recorded),
+            directions=directions(descent, residuals[1], n_steps),
             target_scale=norms[0] / math.prod(residuals[0].shape) ** 0.5,
             dependent_rows=dependent_rows(to_host(features)),
             **sizes,
         )
-
-
-def _kernel_share(H, residuals, learning_rate, alpha, n_steps):
-    r"""Share of the change of outputs that gradient descent with a fixed kernel explains.
-
-    With :math:`H = Q \Lambda Q^T`, T steps at the rate :math:`\eta` learn :math:`Q
-    \Lambda (1 - (1 - \eta (\Lambda + \alpha))^T) / (\Lambda + \alpha) Q^T r_0`.
-    """
-    xp = array_namespace(H)
-    start, end = (
-        xp.astype(xp.reshape(r, (r.shape[0], -1)), xp.float64) for r in residuals
-    )
-    learned = start - end
-    size = float(xp.sum(learned**2))
-    if size == 0:
-        return float("nan")
-    eigenvalues, Q = xp.linalg.eigh(xp.astype(H, xp.float64, copy=False))
-    rate = xp.clip(eigenvalues, min=0.0) + alpha
-    progress = 1 - (1 - learning_rate * rate) ** n_steps
-    positive = rate > 0
-    gain = xp.where(
-        positive,
-        eigenvalues * progress / xp.where(positive, rate, xp.ones_like(rate)),
-        xp.zeros_like(rate),
-    )
-    expected = Q @ (gain[:, None] * (Q.T @ start))
-    return float(1 - float(xp.sum((learned - expected) ** 2)) / size)
 
 
 def _rank(H):
@@ -363,19 +378,6 @@ def _rank(H):
     sizes = xp.abs(xp.linalg.eigvalsh(H))
     limit = xp.max(sizes) * H.shape[0] * float(xp.finfo(H.dtype).eps)
     return int(xp.count_nonzero(sizes > limit))
-
-
-def _loss_ratio(losses, residual_norms, eps):
-    """Losses relative to the first; None if first and last do not match the residuals."""
-    if losses is None or not losses[0] > 0:
-        return None
-    losses = np.asarray(losses)
-    expected = np.square(residual_norms) / 2
-    # The last loss may be rounding errors of residuals of the size of the first ones.
-    rounding = (256 * eps) ** 2 * expected[0]
-    if not np.allclose(losses[[0, -1]], expected, rtol=1e-3, atol=rounding):
-        return None
-    return losses / losses[0]
 
 
 def _norm(residual):

@@ -105,6 +105,7 @@ def table_of(report):
             ("largest of a row of W", _text(end["neuron_movement"]), radius),
             ("flipped gates", f"{end['flipped_gates']:.3%}", ""),
         ],
+        "Foretold by H(0)": _foretold(report),
         "Conditions, constants as 1": [
             ("width m", str(report.width), f"theorem: {_text(report.theorem_width)}"),
             (
@@ -123,6 +124,23 @@ def table_of(report):
             for name, (parameters, operations) in report.costs.items()
         ],
     }
+
+
+def _foretold(report):
+    """Lines on what gradient descent with the kernel of the start foretells."""
+    half = int(np.searchsorted(np.cumsum(report.directions["target"]), 0.5)) + 1
+    lines = [
+        (
+            "directions with half of y",
+            str(half),
+            f"leading ones, of {report.n_samples}",
+        ),
+        ("share of what is learned", f"{report.kernel_share:.6f}", ""),
+    ]
+    if report.curve_share is not None:
+        worst = f"worst distance {report.curve_distance:.2%}"
+        lines.append(("share of the loss curve", f"{report.curve_share:.6f}", worst))
+    return lines
 
 
 def text_of(report):

@@ -5,6 +5,7 @@ on other axes. Lines differ by style and marker as well as by colour, and the co
 safe for colour-blind readers.
 """
 
+from sklearn_jlntk.plotting._alignment import TargetAlignmentDisplay
 from sklearn_jlntk.plotting._influential_rows import InfluentialRowsDisplay
 from sklearn_jlntk.plotting._intervals import PredictionIntervalDisplay
 from sklearn_jlntk.plotting._kernel_drift import KernelDriftDisplay
@@ -17,6 +18,7 @@ __all__ = [
     "KernelDriftDisplay",
     "NTKSpectrumDisplay",
     "PredictionIntervalDisplay",
+    "TargetAlignmentDisplay",
     "TrainingCurveDisplay",
     "WidthScalingDisplay",
 ]

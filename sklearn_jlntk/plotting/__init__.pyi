@@ -90,9 +90,35 @@ class PredictionIntervalDisplay:
     ) -> Self: ...
     def plot(self, ax: Any = None, **kwargs: Any) -> PredictionIntervalDisplay: ...
 
+class TargetAlignmentDisplay:
+    def __init__(
+        self,
+        target: AnyArray,
+        *,
+        left: AnyArray | None = None,
+        left_predicted: AnyArray | None = None,
+    ) -> None: ...
+    ax_: Any
+    figure_: Any
+    lines_: list[Any]
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Rows, y: AnyArray, *, ax: Any = None, **kwargs: Any
+    ) -> Self: ...
+    @classmethod
+    def from_report(
+        cls, report: NTKReport, *, ax: Any = None, **kwargs: Any
+    ) -> Self: ...
+    def plot(self, ax: Any = None, **kwargs: Any) -> TargetAlignmentDisplay: ...
+
 class TrainingCurveDisplay:
     def __init__(
-        self, loss_ratio: AnyArray, *, bound: AnyArray | None = None, name: str = "loss"
+        self,
+        loss_ratio: AnyArray,
+        *,
+        bound: AnyArray | None = None,
+        predicted: AnyArray | None = None,
+        name: str = "loss",
     ) -> None: ...
     ax_: Any
     figure_: Any
@@ -148,6 +174,7 @@ __all__ = [
     "KernelDriftDisplay",
     "NTKSpectrumDisplay",
     "PredictionIntervalDisplay",
+    "TargetAlignmentDisplay",
     "TrainingCurveDisplay",
     "WidthScalingDisplay",
 ]

@@ -1,4 +1,4 @@
-"""Display of the loss after each step."""
+"""Display of the loss after each step, beside the bound and the foretold one."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -11,7 +11,7 @@ _NETWORK = "a fitted network, such as a JLFactorizedNTKRegressor"
 
 
 class TrainingCurveDisplay(Display):
-    r"""Loss after each step, with the bound of the theorems.
+    r"""Loss after each step, with the bound of the theorems and what H(0) foretells.
 
     Parameters
     ----------
@@ -19,6 +19,10 @@ class TrainingCurveDisplay(Display):
         Loss after each step divided by the loss at the start.
     bound : array-like of shape (n_steps + 1,), default=None
         Bound on `loss_ratio`, :math:`(1 - \eta \lambda_0 / 2)^t`; None draws no bound.
+    predicted : array-like of shape (n_steps + 1,), default=None
+        `loss_ratio` as gradient descent with a fixed kernel foretells it, for instance
+        from :func:`~sklearn_jlntk.theory.kernel_descent`; None draws none. The legend
+        states the share of the curve that it explains.
     name : str, default="loss"
         Name of the curve.
 
@@ -29,12 +33,13 @@ class TrainingCurveDisplay(Display):
     figure_ : matplotlib Figure
         Their figure.
     lines_ : list of matplotlib Line2D
-        Loss, and the bound if it is drawn.
+        Loss, then the foretold one and the bound, those that are drawn.
     """
 
-    def __init__(self, loss_ratio, *, bound=None, name="loss"):
+    def __init__(self, loss_ratio, *, bound=None, predicted=None, name="loss"):
         self.loss_ratio = loss_ratio
         self.bound = bound
+        self.predicted = predicted
         self.name = name
 
     @classmethod
@@ -48,7 +53,8 @@ class TrainingCurveDisplay(Display):
         estimator : estimator
             Fitted regressor or classifier.
         X : array-like of shape (n_samples, n_features), default=None
-            Rows of `fit`, needed for the bound; None draws no bound.
+            Rows of `fit`, needed for the bound and what H(0) foretells; None draws
+            neither.
         y : array-like of shape (n_samples,), default=None
             Targets of `fit`, given together with X.
         ax : matplotlib Axes, default=None
@@ -83,7 +89,7 @@ class TrainingCurveDisplay(Display):
         if X is not None:
             check_has(estimator, "diagnose", kind=_NETWORK)
             report = estimator.diagnose(X, y)
-            if report.bound is not None:
+            if report.loss_ratio is not None:
                 return cls.from_report(report, ax=ax, name=name, **kwargs)
         losses = np.asarray(estimator.loss_curve_)
         return cls(losses / losses[0], name=name).plot(ax=ax, **kwargs)
@@ -119,7 +125,12 @@ class TrainingCurveDisplay(Display):
                 f"The report has no losses to draw; {report.reason} Use from_estimator "
                 "without X to draw the recorded ones."
             )
-        display = cls(report.loss_ratio, bound=report.bound, name=name)
+        display = cls(
+            report.loss_ratio,
+            bound=report.bound,
+            predicted=report.predicted_loss_ratio,
+            name=name,
+        )
         return display.plot(ax=ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
@@ -142,10 +153,15 @@ class TrainingCurveDisplay(Display):
         self._line(
             _steps(self.loss_ratio), self.loss_ratio, index, label=self.name, **kwargs
         )
+        color = self.lines_[0].get_color()
+        if self.predicted is not None:
+            label = f"foretold, {self.name}{self._share()}"
+            look = {"color": color, "linewidth": 2.2, "linestyle": (0, (5, 3))}
+            steps = _steps(self.predicted)
+            self.lines_ += ax.plot(steps, self.predicted, label=label, **look)
         if self.bound is not None:
-            line = self.lines_[0]
             look = {
-                "color": line.get_color(),
+                "color": color,
                 "linewidth": 1.0,
                 "linestyle": (0, (1, 2)),
             }
@@ -154,6 +170,16 @@ class TrainingCurveDisplay(Display):
             )
         ax.set_yscale("log")
         return self._end("step", "loss / loss at the start")
+
+    def _share(self):
+        """Share of the recorded curve that the foretold one explains, as text."""
+        recorded, predicted = np.asarray(self.loss_ratio), np.asarray(self.predicted)
+        n_common = min(len(recorded), len(predicted))
+        recorded, predicted = recorded[:n_common], predicted[:n_common]
+        size = np.sum((recorded - recorded[0]) ** 2)
+        if size == 0:
+            return ""
+        return f" ({1 - np.sum((predicted - recorded) ** 2) / size:.1%})"
 
 
 def _steps(values):

@@ -14,13 +14,16 @@ from sklearn_jlntk.theory._convergence import (
     width,
 )
 from sklearn_jlntk.theory._costs import setup_operations, step_operations
+from sklearn_jlntk.theory._descent import KernelDescent, kernel_descent
 from sklearn_jlntk.theory._generalization import generalization_bound
 from sklearn_jlntk.theory._sizes import effective_width, kernel_deviation, n_components
 
 __all__ = [
+    "KernelDescent",
     "contraction",
     "effective_width",
     "generalization_bound",
+    "kernel_descent",
     "kernel_deviation",
     "learning_rate",
     "movement",
