@@ -61,6 +61,8 @@ BENCHMARKS = {
     "footprint": "large_data.footprint",
     "quality": "quality.estimators",
     "probabilities": "quality.probabilities",
+    "intervals": "quality.intervals",
+    "metric": "quality.metric",
     "accuracy": "quality.accuracy",
     "tables": "quality.tables",
     "sizes": "quality.sizes",
@@ -73,6 +75,8 @@ ONE_THREAD = {
     "kernels",
     "eigenvalues",
     "probabilities",
+    "intervals",
+    "metric",
     "fingerprints",
     "full-runs",
 }

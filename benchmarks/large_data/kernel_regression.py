@@ -1,9 +1,11 @@
 """Kernel regression on a million rows, beside scikit-learn's Nystroem.
 
 Each estimator has a process of its own, so that its peak memory is its own; the rows,
-drawn in each, are part of it. The test error is that of other rows of the same
-distribution, relative to the standard deviation of the targets, with the noise left out.
-Rows of the kept table that are measured again are replaced.
+drawn in each, are part of it. "direct" is `NystroemNTKKernel` with candidates for alpha,
+which are solved directly: the one alpha alone, or the six of "loo", with exact
+leave-one-out. The test error is that of other rows of the same distribution, relative to
+the standard deviation of the targets, with the noise left out. Rows of the kept table
+that are measured again are replaced.
 """
 
 import time
@@ -22,6 +24,7 @@ from sklearn_jlntk.kernels import NTK
 KEY = ("estimator", "rows", "features", "centers", "dtype", "alpha")
 N_TEST, N_HIDDEN, NOISE = 20_000, 64, 0.1
 OURS, THEIRS, EXACT = "NystroemNTKKernel", "Nystroem(NTK()) + Ridge", "NTKKernel"
+DIRECT, SEVERAL = f"{OURS}, direct", f"{OURS}, direct, six alphas"
 
 
 def problem(n, d, dtype):
@@ -51,7 +54,8 @@ def with_constant(X):
 
 def estimator(name, n_centers, alpha):
     """Estimator of a name."""
-    if name == OURS:
+    if name in (OURS, DIRECT, SEVERAL):
+        alpha = {OURS: alpha, DIRECT: [alpha], SEVERAL: "loo"}[name]
         return NystroemNTKKernel(n_centers=n_centers, alpha=alpha, random_state=0)
     if name == EXACT:
         return NTKKernel(alpha=alpha)
@@ -104,7 +108,8 @@ DRY_RUN = {"rows": 500, "centers": [50], "subset": 100, "theirs": [50]}
 
 def run(options):
     """Rows of the table, each from a fresh process."""
-    cases = [(OURS, options.rows, m) for m in options.centers]
+    ours = (OURS, DIRECT, SEVERAL)
+    cases = [(name, options.rows, m) for m in options.centers for name in ours]
     cases += [(THEIRS, options.rows, m) for m in options.theirs]
     cases += [(EXACT, options.subset, None)] if options.subset else []
     rest = (options.alpha, options.dtype)
