@@ -1,4 +1,4 @@
-"""Order of the examples in the gallery: a first run, the theorems, then sizes and costs."""
+"""Order of the examples in the gallery: a first run, theorems, sizes, costs, the kernel."""
 
 ORDER = (
     "quickstart",
@@ -12,6 +12,8 @@ ORDER = (
     "step_cost",
     "sizes_at_fixed_parameters",
     "sketched_kernel",
+    "mislabelled_digits",
+    "learned_metric",
 )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import float_dtypes, from_host, name_of, to_host
+from sklearn_jlntk._validation import row_hashes
 from sklearn_jlntk.kernel_regression._direct_on_centers import (
     Groups,
     RidgesOnCenters,
@@ -24,6 +25,8 @@ __all__ = ["RidgesOnCentersEstimator"]
 
 # Rows that intervals leave out, one at a time.
 _LEFT_OUT_ROWS = 2000
+# Share of the rows that have to be none of the centers, for these not to be left out.
+_LEAST_SHARE = 0.5
 # Largest effect of rounding the kernel, as a share of the smallest ridge.
 _ROUNDING_SHARE = 0.05
 
@@ -69,11 +72,11 @@ class RidgesOnCentersEstimator(UncertainPredictions):
         self.loo_score_ = float(scores[chosen])
         self.loo_scores_ = from_host(scores, like, float_dtypes(like)[-1])
         self._keep_model(ridges.coefficients(self.alpha_ / unit)[:, :-1])
-        self._keep_left_out(rows, groups, ridges, self.alpha_ / unit, rng)
+        positions = _left_out_positions(groups.weight, hashes, row_hashes(drawn))
+        self._keep_left_out(rows, groups, ridges, self.alpha_ / unit, positions, rng)
 
-    def _keep_left_out(self, rows, groups, ridges, alpha, rng):
-        """Keep the regressions without one row each, for some of the rows."""
-        positions = np.flatnonzero(groups.weight)
+    def _keep_left_out(self, rows, groups, ridges, alpha, positions, rng):
+        """Keep the regressions without one row each, for some of the rows at positions."""
         size = min(_LEFT_OUT_ROWS, len(positions))
         positions = np.sort(rng.choice(positions, size, replace=False))
         taken, groups = rows.take(positions), groups.take(positions)
@@ -108,3 +111,15 @@ class RidgesOnCentersEstimator(UncertainPredictions):
                 "are known exactly where candidates are compared. Fit with alpha='loo', "
                 f"or alpha=[{self.alpha_:g}]."
             )
+
+
+def _left_out_positions(weight, hashes, center_hashes):
+    """Positions of the rows with a weight that are no centers, if these are most of them.
+
+    A center stays when its row is left out, and its error is larger than that of a new
+    row. The other rows are like new ones.
+    """
+    counted = weight > 0
+    others = counted & ~np.isin(hashes, center_hashes)
+    few = np.count_nonzero(others) < _LEAST_SHARE * np.count_nonzero(counted)
+    return np.flatnonzero(counted if few else others)

@@ -166,6 +166,26 @@ def test_intervals_of_some_rows_cover_as_those_of_all():
     assert np.all(np.abs(ratio - 1) < 0.25)
 
 
+def test_intervals_leave_out_rows_that_are_no_centers():
+    X, y, weight, _ = problem(n=100)
+    model = NystroemNTKKernel(alpha="loo", n_centers=30, random_state=0).fit(
+        X, y, weight
+    )
+    assert len(model._samples_.place) == 99 - 30
+    model.set_params(n_centers=60).fit(X, y, weight)
+    assert len(model._samples_.place) == 99
+
+
+@pytest.mark.parametrize("n_centers", [20, 100])
+def test_intervals_cover_as_they_say(n_centers):
+    X, y, _, _ = problem(n=3000)
+    model = NystroemNTKKernel(alpha="loo", n_centers=n_centers, random_state=0)
+    lower, upper = model.fit(X[:500], y[:500]).predict_interval(X[500:], coverage=0.8)
+    inside = np.mean((y[500:] >= lower) & (y[500:] <= upper))
+    # Three standard errors of the quantile of 400 errors and of 2,500 targets.
+    assert abs(inside - 0.8) < 3 * np.sqrt(0.16 / 400 + 0.16 / 2500)
+
+
 # ------------------------------------------------------------------------- centers
 
 
