@@ -61,8 +61,9 @@ ax.legend(frameon=False)
 
 # %%
 # The diagonal of the metric tells how steep the function is along a column, not how often
-# a tree splits on it. Column 2 enters as a square around the middle of its range: halving the
-# range gains nothing, and the forest hardly uses it, while the gradients see both slopes.
+# a tree splits on it. Column 2 enters as a square around the middle of its range: halving
+# the range gains nothing, so that the forest hardly uses it, and the gradients see both
+# slopes.
 #
 # Errors
 # ------
