@@ -31,6 +31,8 @@ from sklearn_jlntk import (
 from sklearn_jlntk._backend import array_api
 from sklearn_jlntk._backend.array_api import from_host, numbers_at_once, to_host
 from sklearn_jlntk.diagnostics import NTKMonitor
+from sklearn_jlntk.kernel_regression import _direct_on_centers
+from sklearn_jlntk.kernels import _relu
 from sklearn_jlntk.kernels._matrix import as_columns, assemble, multiply
 from sklearn_jlntk.kernels._relu import ReluKernel
 from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays, _passes
@@ -406,13 +408,27 @@ def visits(stand_in, monkeypatch):
             return whole(self)
 
         monkeypatch.setattr(array, name, count)
-    whole_host = array_api.to_host
+    whole_asarray = stand_in.asarray
 
-    def count_host(x):
-        counted.append(x.shape)
-        return whole_host(x)
+    def count_moves(x, *args, **kwargs):
+        if isinstance(x, array) and kwargs.get("device") == stand_in.Device(
+            "CPU_DEVICE"
+        ):
+            counted.append(x.shape)
+        return whole_asarray(x, *args, **kwargs)
 
-    monkeypatch.setattr(array_api, "to_host", count_host)
+    monkeypatch.setattr(stand_in, "asarray", count_moves)
+    # The search for nearly parallel rows has masks on the host, and the CUDA kernel that
+    # takes over on CuPy arrays has none.
+    whole_search = _relu.near_pairs
+
+    def search(*args):
+        n_counted = len(counted)
+        found = whole_search(*args)
+        del counted[n_counted:]
+        return found
+
+    monkeypatch.setattr(_relu, "near_pairs", search)
     return counted
 
 
@@ -439,13 +455,25 @@ def test_kernel_matrix_of_a_fit_stays_on_the_gpu(visits, alpha):
     assert max(np.prod(shape) for shape in visits) < 90**2
 
 
-def test_smallest_eigenvalue_is_computed_on_the_device_of_the_kernel(
-    visits, monkeypatch
-):
+def test_smallest_eigenvalue_is_computed_where_the_kernel_is(visits):
     X, y = data(n=90)
     model = JLFactorizedNTKRegressor(**SMALL, device="cuda").fit(X, y)
-    monkeypatch.setattr("sklearn_jlntk.neural_network._base.to_host", pytest.fail)
+    visits.clear()
     assert model.lambda_0(X) > 0
+    assert max(np.prod(shape) for shape in visits) < 90**2
+    model.ntk(X)
+    assert (90, 90) in visits
+
+
+def test_sums_over_panels_of_rows_leave_the_gpu_once(visits, monkeypatch):
+    X, y = data(n=200)
+    monkeypatch.setattr(_direct_on_centers, "_DEVICE_PANEL", 16)
+    n_sums = []
+    for n in (100, 200):
+        visits.clear()
+        NystroemNTKKernel(n_centers=23, device="cuda", random_state=0).fit(X[:n], y[:n])
+        n_sums.append(sum(shape == (23, 23) for shape in visits))
+    assert n_sums[0] == n_sums[1] > 0
 
 
 @pytest.mark.parametrize("tol", [3e-3, None])

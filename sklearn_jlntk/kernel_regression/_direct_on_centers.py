@@ -26,7 +26,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import blas, cholesky, solve_triangular
 
-from sklearn_jlntk._backend.array_api import from_host, is_numpy_array, to_host
+from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    from_host,
+    is_numpy_array,
+    to_host,
+)
 from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.threads import map_shares
 from sklearn_jlntk.kernel_regression._left_out import LeftOutRegressions
@@ -244,9 +249,10 @@ def _gram(matrix, basis, root, targets):
         panel = _times_upper(panel, basis)
         panel *= from_host(root[rows], like, like.dtype)[:, None]
         weighted = from_host(root[rows, None] * targets[rows], like, like.dtype)
-        return _on_host(panel.T @ panel), _on_host(panel.T @ weighted)
+        # Sums of the size of the centers stay where they are computed, to the last panel.
+        return _in_doubles(panel.T @ panel), _in_doubles(panel.T @ weighted)
 
-    return _summed(matrix, products)
+    return [to_host(total) for total in _summed(matrix, products)]
 
 
 def _summed(matrix, values):
@@ -282,6 +288,12 @@ def _added(total, part):
     for a, b in zip(total, part, strict=True):
         a += b
     return total
+
+
+def _in_doubles(a):
+    """Array in double precision, of which nobody else has the memory."""
+    xp = array_namespace(a)
+    return xp.astype(a, xp.float64, copy=True)
 
 
 def _on_host(a):
