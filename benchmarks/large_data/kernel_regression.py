@@ -33,7 +33,8 @@ def problem(n, d, dtype):
     directions = rng.normal(size=(d, N_HIDDEN)) / d**0.5
     signs = rng.normal(size=N_HIDDEN)
     targets = []
-    X = rng.standard_normal(size=(n + N_TEST, d), dtype=np.float32).astype(dtype)
+    X = rng.standard_normal(size=(n + N_TEST, d), dtype=np.float32)
+    X = X.astype(dtype, copy=False)
     for start in range(0, n + N_TEST, 2**14):
         hidden = np.maximum(X[start : start + 2**14] @ directions, 0)
         targets.append(hidden @ signs)

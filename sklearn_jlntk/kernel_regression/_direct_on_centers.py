@@ -117,8 +117,7 @@ class RidgesOnCenters:
         """
         R = _expected_factor(T, np.sum(groups.weight), least_alpha)
         basis = solve_triangular(T, solve_triangular(R, np.eye(len(R))))
-        targets = np.hstack([groups.targets, np.ones((len(groups.targets), 1))])
-        gram, right = _gram(matrix, basis, np.sqrt(groups.weight), targets)
+        gram, right = _gram(matrix, basis, groups)
         eigenvalues, vectors = np.linalg.eigh(R.T @ gram @ R)
         seen = vectors.T @ (R.T @ right)
         eigenvalues = np.clip(eigenvalues, 0.0, None)
@@ -174,21 +173,22 @@ class RidgesOnCenters:
         K (n, M) is the kernel between them and the centers, and `prior` (n,) with
         themselves.
         """
-        inverse = 1 / (self.eigenvalues + alpha)
-        whitened = solve_triangular(self.T, K.T, trans="T").T
-        rows = whitened @ self.vectors
-        leverage = rows**2 @ inverse
-        outputs = rows @ self._filtered(alpha)
-        errors = self._errors(outputs, leverage, groups, intercept)
-        means = groups.means_of_others(self.total)
-        others = alpha * leverage / (1 - groups.total * leverage)
-        variance = prior - np.sum(whitened**2, axis=1) + others
         basis = solve_triangular(self.T, self.vectors)
-        sensitivity = (groups.total[:, None] * rows * inverse) @ basis.T
-        explaining = (basis * (1 - alpha * inverse)) @ basis.T
+        filtered, inverse = self._filtered(alpha), 1 / (self.eigenvalues + alpha)
+        sensitivity, variance = np.empty(K.shape), np.empty(len(K))
+        errors = np.empty(groups.targets.shape)
+        for some in batches(len(K), _PANEL):
+            rows, here = K[some] @ basis, groups.take(some)
+            leverage = rows**2 @ inverse
+            errors[some] = self._errors(rows @ filtered, leverage, here, intercept)
+            others = alpha * leverage / (1 - here.total * leverage)
+            variance[some] = prior[some] - np.sum(rows**2, axis=1) + others
+            rows *= here.total[:, None] * inverse
+            sensitivity[some] = rows @ basis.T
+        means = groups.means_of_others(self.total)
         return LeftOutRegressions(
             self.coefficients(alpha),
-            KeptChanges(sensitivity, explaining),
+            KeptChanges(sensitivity, (basis * (1 - alpha * inverse)) @ basis.T),
             errors,
             means if intercept else np.zeros_like(means),
             variance,
@@ -237,18 +237,21 @@ def _expected_factor(T, total, least_alpha):
     return cholesky(gram, overwrite_a=True)
 
 
-def _gram(matrix, basis, root, targets):
-    """Sums over the rows of outer products in a basis, and of their products with targets.
+def _gram(matrix, basis, groups):
+    """Sums over the rows of outer products in a basis, and of products with targets.
 
-    basis (M, M), upper triangular; root (n,) of the weights; targets (n, p).
+    The basis (M, M) is upper triangular; after the targets of the groups comes a target of
+    one.
     """
     like = matrix.centers.norms
     basis = from_host(basis, like, like.dtype)
 
     def products(rows, panel):
         panel = _times_upper(panel, basis)
-        panel *= from_host(root[rows], like, like.dtype)[:, None]
-        weighted = from_host(root[rows, None] * targets[rows], like, like.dtype)
+        root = np.sqrt(groups.weight[rows])[:, None]
+        weighted = np.hstack([root * groups.targets[rows], root])
+        panel *= from_host(root, like, like.dtype)
+        weighted = from_host(weighted, like, like.dtype)
         # Sums of the size of the centers stay where they are computed, to the last panel.
         return _in_doubles(panel.T @ panel), _in_doubles(panel.T @ weighted)
 

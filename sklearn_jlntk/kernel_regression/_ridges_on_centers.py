@@ -40,11 +40,7 @@ class RidgesOnCentersEstimator(UncertainPredictions):
         It is computed in the dtype of the rows, unless rounding the kernel to it acts like
         a ridge that is not small beside the smallest candidate.
         """
-        _, place = np.unique(hashes, return_inverse=True)
-        totals = np.bincount(place, weight)
-        unit = typical_weight(totals[totals > 0])
-        is_repeated = len(totals) < len(place)
-        groups = Groups.of(targets, weight / unit, place if is_repeated else None)
+        groups, unit = _grouped(targets, weight, hashes)
         alphas = candidates(self.alpha, GRID, unit)
         for dtype in self._computing_dtypes_of(rows):
             matrix, T = self._matrix_on_centers(dtype, rows, drawn)
@@ -111,6 +107,15 @@ class RidgesOnCentersEstimator(UncertainPredictions):
                 "are known exactly where candidates are compared. Fit with alpha='loo', "
                 f"or alpha=[{self.alpha_:g}]."
             )
+
+
+def _grouped(targets, weight, hashes):
+    """`Groups` of the samples by the hashes of their rows, and the typical weight."""
+    place = np.unique(hashes, return_inverse=True)[1]
+    totals = np.bincount(place, weight)
+    unit = typical_weight(totals[totals > 0])
+    is_repeated = len(totals) < len(place)
+    return Groups.of(targets, weight / unit, place if is_repeated else None), unit
 
 
 def _left_out_positions(weight, hashes, center_hashes):

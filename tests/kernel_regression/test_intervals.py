@@ -178,7 +178,7 @@ def test_standard_deviation_is_that_of_a_gaussian_process():
     model = NTKKernel(alpha=[0.05], normalize=None, fit_intercept=False).fit(X, y)
     mean, std = model.predict(X_test, return_std=True)
     assert_same(mean, model.predict(X_test))
-    # Squared errors left out over the variances that a process without the row predicts.
+    # Errors left out over the deviations that a process without the row predicts.
     variances = []
     for i in range(40):
         others = np.arange(40) != i
@@ -188,7 +188,7 @@ def test_standard_deviation_is_that_of_a_gaussian_process():
             process.predict(X[i : i + 1], return_std=True)[1][0] ** 2 + 0.05
         )
     errors = y - model.loo_predictions_
-    scale = np.mean(errors**2) / np.mean(variances)
+    scale = np.mean(errors**2 / np.array(variances))
     process = GaussianProcessRegressor(
         ConstantKernel(scale) * NTK(), alpha=scale * 0.05, optimizer=None
     ).fit(X, y)
@@ -208,20 +208,6 @@ def test_repeated_rows_do_not_widen_the_posterior():
         / (single.predict(X_test, return_std=True)[1])
     )
     assert np.all((ratio > 0.5) & (ratio < 2))
-
-
-def test_almost_repeated_rows_do_not_widen_the_posterior():
-    X, y, _, X_test = problem(n=40)
-    twins = X[:2] + 1e-6
-    single = NTKKernel(alpha=1e-6).fit(X, y)
-    double = NTKKernel(alpha=1e-6).fit(
-        np.vstack([X, twins]), np.concatenate([y, y[:2] + 0.1])
-    )
-    ratio = (
-        double.predict(X_test, return_std=True)[1]
-        / (single.predict(X_test, return_std=True)[1])
-    )
-    assert np.all((ratio > 0.3) & (ratio < 3))
 
 
 def test_intervals_and_deviations_scale_with_the_targets():

@@ -99,14 +99,14 @@ class LeftOutRegressions:
     def noise_scale(self, squares, samples):  # (n_counted, p) -> (p,)
         """Squared factor from kernel to covariance, by the squared errors of `Samples`.
 
-        With it, the mean of the variances is the mean of the squares. The mean of their
-        ratios would be ruled by rows that are almost equal and have different targets.
+        With it, the mean of the squares over their predicted variances is one.
         """
         counted = samples.weight > 0
         variance = np.maximum(self.variance, 0.0) + self.alpha
+        variance = np.maximum(variance, np.finfo(variance.dtype).tiny)
         weight = samples.weight[counted]
-        total = weight @ variance[samples.place[counted]]
-        return weight @ squares / np.maximum(total, np.finfo(float).tiny)
+        share = weight / variance[samples.place[counted]]
+        return share @ squares / np.sum(weight)
 
 
 def leave_out(system, alpha, *, intercept):

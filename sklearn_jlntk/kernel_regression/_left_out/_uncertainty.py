@@ -53,8 +53,8 @@ class UncertainPredictions(LeavesOneOut):
         with :math:`G = (K + \alpha W^{-1})^{-1}` and weights of one for a typical row.
         The scale s, one for each output, makes the errors :math:`r_i` of rows left out
         as large in the mean as this says that they are: :math:`s^2` is the mean of
-        :math:`r_i^2` over the mean of :math:`v_i`, the bracket at row i for the
-        regression on the others.
+        :math:`r_i^2 / v_i`, with :math:`v_i` the bracket at row i for the regression on
+        the others.
         Equal rows are left out together, and the intercept counts as known. Each call
         factorises the kernel matrix of the fitted rows; ask for many rows at once.
         """
