@@ -263,7 +263,7 @@ def _summed(matrix, values):
 
     `panel` is the kernel of a slice of rows with all centers, and may be overwritten.
     """
-    like, found = matrix.centers.norms, []
+    like, whole = matrix.centers.norms, None
     length = _PANEL if is_numpy_array(like) else _DEVICE_PANEL
     for where, X in matrix.blocks():
 
@@ -279,11 +279,9 @@ def _summed(matrix, values):
                 total = part if total is None else _added(total, part)
             return total
 
-        found += map_shares(work, X.shape[0], like)
-    total, *others = found
-    for part in others:
-        total = _added(total, part)
-    return total
+        for part in map_shares(work, X.shape[0], like):
+            whole = part if whole is None else _added(whole, part)
+    return whole
 
 
 def _added(total, part):

@@ -310,6 +310,20 @@ def test_memory_is_a_few_numbers_for_each_row():
     assert peak < 20 * 8 * n
 
 
+def test_memory_does_not_grow_with_the_number_of_chunks():
+    X, y, _, _ = problem(n=20_000, d=3)
+    model = NystroemNTKKernel(alpha=[1.0], n_centers=300, random_state=0)
+    peaks = []
+    for chunk_rows in (10_000, 400, 200):
+        rows = RowChunks(X, chunk_rows=chunk_rows)
+        tracemalloc.start()
+        model.fit(rows, y)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Of fifty more chunks, each would have a matrix of the size of the centers.
+    assert peaks[2] < peaks[1] + 5 * 8 * 300**2
+
+
 def test_pickle_predicts_the_same():
     X, y, _, X_test = problem()
     model = NystroemNTKKernel(alpha="loo", n_centers=20, random_state=0).fit(X, y)
