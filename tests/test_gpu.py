@@ -471,7 +471,8 @@ def test_sums_over_panels_of_rows_leave_the_gpu_once(visits, monkeypatch):
     n_sums = []
     for n in (100, 200):
         visits.clear()
-        NystroemNTKKernel(n_centers=23, device="cuda", random_state=0).fit(X[:n], y[:n])
+        model = NystroemNTKKernel(n_centers=23, alpha="loo", random_state=0)
+        model.set_params(device="cuda").fit(X[:n], y[:n])
         n_sums.append(sum(shape == (23, 23) for shape in visits))
     assert n_sums[0] == n_sums[1] > 0
 

@@ -92,11 +92,11 @@ class ArrayFactor(NamedTuple):
 
     @classmethod
     def of(cls, K, ridge, *, least_share):
-        """Factor of K + diag(ridge); None where rounding might rule what it solves.
+        """Factor of K + diag(ridge); None if it may be too ill-conditioned.
 
         K (n, n) is overwritten. With ones on the diagonal, eigenvalues are between the
-        least share that the ridge has in it and n: `least_share` is the smallest that is
-        let through.
+        smallest share of the ridge in the diagonal and n: `least_share` is the smallest
+        share that is accepted.
         """
         xp, n = array_namespace(K), K.shape[0]
         diagonal = xp.reshape(K, (-1,), copy=False)[:: n + 1]

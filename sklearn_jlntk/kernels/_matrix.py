@@ -133,7 +133,7 @@ def assemble(kernel, x, y=None):
         If the dtype cannot hold the kernel of these columns.
     """
     check_range(kernel, x, y)
-    if _has_card_pass(kernel, x) and (y is None or len(y)):
+    if _has_gpu_pass(kernel, x) and (y is None or len(y)):
         return _whole_tile(kernel, x, y)
     xp = array_namespace(x.norms)
     shape = (len(x), len(x if y is None else y))
@@ -234,8 +234,8 @@ def _tiles(kernel, x, y, n_numbers):
 
 def _symmetric_tile(kernel, x, n_pairs):
     """Kernel of some columns with themselves."""
-    if _has_card_pass(kernel, x):
-        return kernel.tile_on_card(x)
+    if _has_gpu_pass(kernel, x):
+        return kernel.symmetric_tile(x)
     tile = kernel.tile(x, x, n_pairs)
     xp = array_namespace(tile)
     upper = xp.triu(tile, k=1)
@@ -243,13 +243,13 @@ def _symmetric_tile(kernel, x, n_pairs):
     return upper + upper.T + eye * kernel.diagonal(x)
 
 
-def _has_card_pass(kernel, x):
+def _has_gpu_pass(kernel, x):
     """Whether the kernel has a pass on a card for these columns."""
-    return hasattr(kernel, "has_card_pass") and kernel.has_card_pass(x)
+    return hasattr(kernel, "has_gpu_pass") and kernel.has_gpu_pass(x)
 
 
 def _whole_tile(kernel, x, y):
     """Kernel matrix in one pass on a card, which needs no memory besides the result."""
     if y is None:
-        return kernel.tile_on_card(x)
+        return kernel.symmetric_tile(x)
     return kernel.tile(x, y, len(x) * len(y))

@@ -75,7 +75,7 @@ class ReluKernel:
 
     def tile(self, x, y, n_pairs):  # -> (n_x, n_y)
         """Kernel of all pairs of two `Columns`, a tile of a matrix of `n_pairs`."""
-        if self.has_card_pass(x):
+        if self.has_gpu_pass(x):
             return cuda.relu_pairs(self._side(x), self._side(y), **self._options(x))
         # For a single arc sine NumPy is as fast.
         if not self._is_arc_sine() and has_relu_layers(x.norms, n_pairs):
@@ -85,11 +85,11 @@ class ReluKernel:
         tile *= self.scales(y)[None, :]
         return tile
 
-    def has_card_pass(self, x):
+    def has_gpu_pass(self, x):
         """Whether the kernel of these `Columns` is one pass over products on a card."""
         return cuda.has_relu_pairs(x.directions)
 
-    def tile_on_card(self, x):  # -> (n, n)
+    def symmetric_tile(self, x):  # -> (n, n)
         """Kernel of a set of `Columns` with itself where there is such a pass."""
         options = self._options(x)
         return cuda.relu_pairs_of_one_set(self._side(x), self.diagonal(x), **options)

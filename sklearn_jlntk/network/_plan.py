@@ -1,7 +1,7 @@
 """Steps of gradient descent that are planned once, over buffers that are allocated once.
 
-A plan is made for the steps of one descent on a card. Its buffers and launches are
-prepared; a step is then a list of launches, and reads no number and allocates no array.
+A plan is made for the steps of one descent on a GPU. Its buffers and launches are
+prepared; a step is then a list of launches, which reads no number and allocates no array.
 """
 
 from typing import NamedTuple
@@ -50,7 +50,7 @@ class StepPlan:
     Parameters
     ----------
     descent : Descent
-        What to descend.
+        Network, samples and rates.
     weights : array of shape (effective_width, n_components)
         Where to start; not written to.
     n_kept : int
@@ -118,7 +118,10 @@ class StepPlan:
         return [float(losses[step % n_kept]) for step in steps]
 
     def weights_after(self, n_steps):
-        """Copy of the weights after so many steps; those long gone are computed again."""
+        """Copy of the weights after a number of steps.
+
+        Weights that are no longer in the ring are computed again from the start.
+        """
         if n_steps == 0:
             return self._start
         if n_steps > self.n_run:

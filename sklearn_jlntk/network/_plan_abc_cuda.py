@@ -1,7 +1,7 @@
-"""Planned steps of ABC networks on a card.
+"""Planned steps of ABC networks on a GPU.
 
-The weights are kept embedded among the coordinates of a block as well, so that one product
-gives what the CUDA kernel of the pass takes.
+The weights are also kept embedded among the coordinates of a block, so that one product
+gives the input of the CUDA kernel.
 """
 
 from sklearn_jlntk._backend import cuda
@@ -18,7 +18,7 @@ _MOST_OUTPUTS = 12
 
 
 class AbcPlan(StepPlan):
-    """Planned steps of networks behind a block Hadamard expansion."""
+    """Planned steps of networks with a block Hadamard expansion."""
 
     @classmethod
     def applies_to(cls, descent):

@@ -1,4 +1,4 @@
-r"""Planned steps of BC and dense networks on a card, with products on matrix units.
+r"""Planned steps of BC and dense networks on a GPU, with products on matrix units.
 
 Gates are zeros and ones, exact in any format. The second product of a step, gates times
 cotangents times features, is one of integers: each row of :math:`s_i F_{ji}` is cut into
@@ -11,7 +11,7 @@ With more outputs the second product is a plain one, of the gates weighed by the
 cotangents over the outputs.
 
 The first product decides the gates. In float32 it is one of TF32 parts where these are
-nearly as good as float32 on the card at hand, else one of float32.
+nearly as good as float32 on the device, else one of float32.
 """
 
 from itertools import accumulate, pairwise

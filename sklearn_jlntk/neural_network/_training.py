@@ -36,9 +36,9 @@ from sklearn_jlntk.network._draw import (
 )
 from sklearn_jlntk.neural_network._base import convert_arrays
 from sklearn_jlntk.neural_network._callbacks import StepTasks
-from sklearn_jlntk.neural_network._card_steps import CardSteps
 from sklearn_jlntk.neural_network._early_stopping import EarlyStopping, split_rows
 from sklearn_jlntk.neural_network._outcome import report_outcome
+from sklearn_jlntk.neural_network._planned_steps import PlannedSteps
 from sklearn_jlntk.neural_network._samples import Start
 from sklearn_jlntk.neural_network._theorem_rate import rate_of_theorem, warn_of_rank
 
@@ -284,7 +284,7 @@ def _steps(estimator, loss, rate, resume):
         if estimator.solver == "gd" or not hasattr(loss.samples, "features"):
             return queued
         anchor = start.initial_weights
-        return CardSteps(start.network, loss.samples, loss.alpha, anchor, queued)
+        return PlannedSteps(start.network, loss.samples, loss.alpha, anchor, queued)
     if (
         start.network.width >= _FEWEST_NEURONS
         and _may_skip_weights(estimator, resume)

@@ -178,3 +178,36 @@ def test_product_of_parts_is_one_of_float32(card):
     plain, of_parts = errors_of_products(card(np.zeros(1, np.float32)), 128)
     assert 0 < plain < 1e-5
     assert of_parts < 8 * plain
+
+
+def on_matrix_units(A, B):
+    """Product in float32 by a model of matrix units: sums of eight terms, truncated."""
+    total = np.zeros((len(A), B.shape[1]))
+    for terms in range(0, A.shape[1], 8):
+        total += A[:, terms : terms + 8].astype(float) @ B[terms : terms + 8].astype(
+            float
+        )
+        mantissa, exponent = np.frexp(total)
+        total = np.ldexp(np.trunc(mantissa * 2.0**24) / 2.0**24, exponent)
+    return total
+
+
+def test_small_products_come_first_as_matrix_units_truncate(card):
+    """Two to three times the error of float32, where the other order has eight times it."""
+    A, B = draw(64, 128, dtype=np.float32), draw(128, 500, dtype=np.float32, seed=1)
+    numbers = card(A)
+    xp = array_namespace(numbers)
+    left = xp.empty((64, 3, 128), dtype=xp.float32)
+    StepKernels(4, "float").parts_of(numbers, left)()
+    left, right = to_host(left), to_host(cuda.stacked_parts(card(B)))
+    right = right.reshape(3, 128, 500)
+    exact = A.astype(float) @ B.astype(float)
+
+    def error(order):
+        first = np.concatenate([left[:, part, :] for part in order], axis=1)
+        second = np.concatenate([right[part] for part in order])
+        return np.sqrt(np.mean((on_matrix_units(first, second) - exact) ** 2))
+
+    plain = np.sqrt(np.mean((A @ B - exact) ** 2))
+    assert error([0, 1, 2]) < 4 * plain
+    assert error([2, 1, 0]) > 4 * plain

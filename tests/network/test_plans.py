@@ -16,7 +16,7 @@ from sklearn_jlntk.network._pass_arrays import ArrayPass
 from sklearn_jlntk.network._plan import Descent
 from sklearn_jlntk.network._plan_bc_cuda import BcPlan
 from sklearn_jlntk.network._plans import choose_plan
-from sklearn_jlntk.neural_network import _card_steps
+from sklearn_jlntk.neural_network import _planned_steps
 from sklearn_jlntk.operators import Identity, make_sketch
 
 # Neurons, features, samples, outputs, and rows of B behind an expansion.
@@ -228,7 +228,7 @@ def as_a_card(monkeypatch, libraries):
         plans.append(choose_plan(descent))
         return plans[-1]
 
-    monkeypatch.setattr(_card_steps, "choose_plan", choose)
+    monkeypatch.setattr(_planned_steps, "choose_plan", choose)
     return plans
 
 
@@ -328,13 +328,13 @@ def test_plan_of_a_fit_on_a_card_is_followed(monkeypatch, factorization, dtype):
     cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
     if not cupy.cuda.is_available():
         pytest.skip("no CUDA device")
-    whole, plans = _card_steps.CardSteps._plan, []
+    whole, plans = _planned_steps.PlannedSteps._plan, []
 
     def watched(*args):
         plans.append(whole(*args))
         return plans[-1]
 
-    monkeypatch.setattr(_card_steps.CardSteps, "_plan", watched)
+    monkeypatch.setattr(_planned_steps.PlannedSteps, "_plan", watched)
     X, y = data(n=500)
     model = estimator_of(factorization).set_params(width=4096, device="cuda")
     planned = model.fit(X.astype(dtype), y).loss_curve_

@@ -1,8 +1,8 @@
 """Products by functions of cuBLAS that CuPy has no operator for.
 
-The symmetric product is tried once in a process on a small matrix, beside the plain one;
-where it is not there, or is not right, the plain one is taken. Who prepares a product
-compares what comes of it.
+The symmetric product is compared with the plain product once in a process, on a small
+matrix; where it is missing or wrong, the plain product is used. Planned steps compare their
+first step with array operations, and so the other products.
 """
 
 from functools import cache, partial
@@ -86,10 +86,9 @@ def _product_on_host(out, A, B, transposed, kind):
 
 
 def lower_products(U):  # (l, n) -> (n, n)
-    """Inner products of columns; only the diagonal and what is below need be right.
+    """Inner products of columns; the part above the diagonal is arbitrary.
 
-    `U` is contiguous. By the symmetric product of cuBLAS, which takes half of the
-    operations.
+    `U` is contiguous. Uses the symmetric product of cuBLAS, half of the operations.
     """
     if is_cupy_array(U) and _has_symmetric_product(U.dtype.char):
         return _symmetric_product(U)
@@ -97,7 +96,7 @@ def lower_products(U):  # (l, n) -> (n, n)
 
 
 def _symmetric_product(U):
-    """`lower_products` by cuBLAS; what is above the diagonal is left as it was."""
+    """`lower_products` by cuBLAS, which does not write above the diagonal."""
     from cupy.cuda import cublas, device
 
     n_inputs, n = U.shape

@@ -31,8 +31,8 @@ _MULTIPLE = 16
 _GATE_THREADS, _FEWEST_NEURONS = 128, 32
 # Threads and samples of a thread block of the other kernels, as in steps.cu.
 _THREADS, _LANES = 256, 32
-# A product of parts may be this many times as far from the exact one as the plain one is;
-# what was found, by card and number of terms.
+# Largest error of a product of parts, over that of a plain product; and whether it is kept,
+# by device and number of terms.
 _MOST_ERROR = 4
 _GOOD_PARTS = {}
 
@@ -210,8 +210,8 @@ def stacked_parts(right):  # (l, n) -> (3 l, n)
     """Right factor of a product whose left one has the parts low, high, high.
 
     With A = A_l + A_h and B = B_l + B_h, of 11 bits each, A B is A_l B_h + A_h B_l +
-    A_h B_h up to what is below float32, one product of three times the terms. Small terms
-    come first: matrix units truncate every sum, and least where the large ones come last.
+    A_h B_h up to rounding of float32, one product of three times the terms. The small terms
+    come first: matrix units truncate every sum, and so only few truncations are large.
     """
     xp, (l, n) = array_namespace(right), right.shape
     parts = xp.empty((l, 3, n), dtype=right.dtype)
@@ -224,7 +224,7 @@ def has_good_parts(features):
     """Whether products of parts with these features are nearly as good as plain ones.
 
     "Nearly" is a root mean square error of at most four times that of the plain product
-    of float32, measured once for a card and a number of features.
+    of float32, measured once for a device and a number of features.
     """
     if features.dtype.itemsize != 4 or not is_cupy_array(features):
         return False

@@ -1,4 +1,4 @@
-"""Steps of gradient descent by a plan on a card, where the plan does what it should."""
+"""Steps of gradient descent by a plan on a GPU, checked against array operations."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,18 +8,19 @@ from sklearn_jlntk.gradient_descent._loop import QueuedSteps
 from sklearn_jlntk.network._plan import Descent
 from sklearn_jlntk.network._plans import choose_plan
 
-__all__ = ["CardSteps"]
+__all__ = ["PlannedSteps"]
 
-# What the first step of a plan may differ by from that of array operations, by the bytes
-# of a number: relative to the loss, and to what residuals and features could make of a
-# step. A gate at a pre-activation near zero may be another one.
+# Tolerance between the first step of a plan and that of array operations, by the bytes of
+# a number: relative to the loss, and to the longest step that residuals and features of
+# this size allow. Gates at pre-activations near zero may differ.
 _TOLERANCE = {4: 1e-3, 8: 1e-7}
-# A card or a library that cannot do what a plan asks for. Array operations do it then.
+# Errors of a device or library without a function that a plan needs, or without the room.
+# Array operations are used then.
 _FAILURES = (ImportError, AttributeError, TypeError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True)
-class CardSteps:
+class PlannedSteps:
     """Steps whose launches are planned once, for `gradient_descent`.
 
     The first step is computed by array operations too. Where there is no plan for the
