@@ -350,6 +350,9 @@ def test_error_where_rows_are_too_few_for_the_coverage():
     model = NTKKernel(alpha=1.0).fit(X, y)
     lower, upper = model.predict_interval(X_test, coverage=0.9)
     assert np.all(np.isfinite(lower) & np.isfinite(upper))
+    few = NTKKernel(alpha=1.0).fit(X[:8], y[:8])
+    with pytest.raises(ValueError, match=r"at least 9 rows .* had 8: .* <= 0\.88"):
+        few.predict_interval(X_test, coverage=0.9)
     with pytest.raises(
         ValueError, match=r"at least 19 rows .* had 9: .* coverage <= 0\.9"
     ):

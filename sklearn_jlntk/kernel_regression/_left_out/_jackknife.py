@@ -29,12 +29,12 @@ def check_coverage(coverage, weight):
         )
     total = float(np.sum(weight))
     if _needed(coverage, total) > total:
-        most = total / (total + 1)
+        needed = math.ceil(coverage / (1 - coverage) - _ROUNDING * 1e3)
+        most = math.floor(100 * total / (total + 1) + _ROUNDING * 1e3) / 100
         raise ValueError(
-            f"coverage={coverage} needs at least {math.ceil(coverage / (1 - coverage))} "
-            f"rows of typical weight, and fit had {total:g}: no interval of finite length "
-            f"is sure enough. Use coverage <= {math.floor(100 * most) / 100:g}, or more "
-            "rows."
+            f"coverage={coverage} needs at least {needed} rows of typical weight, and fit "
+            f"had {total:g}: no interval of finite length is sure enough. Use coverage <= "
+            f"{most:g}, or more rows."
         )
 
 

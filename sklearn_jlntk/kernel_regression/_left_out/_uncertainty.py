@@ -56,7 +56,9 @@ class UncertainPredictions(LeavesOneOut):
         :math:`r_i^2 / v_i`, with :math:`v_i` the bracket at row i for the regression on
         the others.
         Equal rows are left out together, and the intercept counts as known. Each call
-        factorises the kernel matrix of the fitted rows; ask for many rows at once.
+        factorises the kernel matrix of the training rows, so ask for many rows at once.
+        :class:`~sklearn_jlntk.NystroemNTKKernel` factorises nothing again; there, G is the
+        inverse in the span of its centers.
         """
         self._check_has_targets("predict")
         y = self._outputs(X, "predict")
@@ -121,9 +123,10 @@ class UncertainPredictions(LeavesOneOut):
         row counts as one of typical weight. Equal rows are left out together, and the
         constant of `normalize` stays that of all rows.
 
-        Each call factorises the kernel matrix of the fitted rows, and takes
+        Each call factorises the kernel matrix of the training rows, and takes
         :math:`O(n^2)` operations and :math:`O(n)` memory for each row of X, a block at a
-        time.
+        time. :class:`~sklearn_jlntk.NystroemNTKKernel` factorises nothing again, and
+        leaves out the rows that it kept for it.
 
         References
         ----------
