@@ -47,8 +47,10 @@ NAMES = {
     },
     "sklearn_jlntk.theory": {
         "KernelDescent",
+        "RiskEstimates",
         "kernel_descent",
         "learning_rate",
+        "risk_estimates",
         "width",
     },
 }
@@ -200,7 +202,8 @@ METHODS = {
         "decision_function fit partial_fit predict score to_local"
     ),
     "NTKKernel": (
-        "attribute fit predict predict_interval score staged_predict transform"
+        "attribute fit predict predict_interval risk_estimates score staged_predict "
+        "transform"
     ),
     "NTKKernelClassifier": (
         "attribute decision_function fit predict predict_proba score"

@@ -12,7 +12,13 @@ from sklearn_jlntk.ntk import empirical_ntk, infinite_width_ntk
 
 NETWORKS = ["dense", "bc", "abc"]
 # Names that take arrays; all others are functions of numbers.
-OF_ARRAYS = {"KernelDescent", "generalization_bound", "kernel_descent"}
+OF_ARRAYS = {
+    "KernelDescent",
+    "RiskEstimates",
+    "generalization_bound",
+    "kernel_descent",
+    "risk_estimates",
+}
 
 
 def unit_rows(n_samples, n_inputs, seed=0):

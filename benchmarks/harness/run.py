@@ -65,6 +65,7 @@ BENCHMARKS = {
     "metric": "quality.metric",
     "accuracy": "quality.accuracy",
     "tables": "quality.tables",
+    "curves": "quality.curves",
     "sizes": "quality.sizes",
     "gpu": "gpu.card",
     "fingerprints": "reproduction.fingerprints",

@@ -20,6 +20,7 @@ from sklearn_jlntk._backend.array_types import (
     Rows,
 )
 from sklearn_jlntk.operators import Operator
+from sklearn_jlntk.theory import RiskEstimates
 
 class NTKKernel(TransformerMixin, RegressorMixin, BaseEstimator):
     def __init__(
@@ -94,6 +95,7 @@ class NTKKernel(TransformerMixin, RegressorMixin, BaseEstimator):
     def predict_interval(
         self, X: Rows, coverage: float = 0.9
     ) -> tuple[Array, Array]: ...
+    def risk_estimates(self, alphas: AnyArray | None = None) -> RiskEstimates: ...
     def attribute(
         self, X: Rows, n_largest: int | None = None
     ) -> tuple[Array, Array]: ...

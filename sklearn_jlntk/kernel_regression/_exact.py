@@ -21,6 +21,7 @@ from sklearn_jlntk._validation import (
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
 from sklearn_jlntk.kernel_regression._features import KernelFeatures
 from sklearn_jlntk.kernel_regression._left_out import UncertainPredictions
+from sklearn_jlntk.kernel_regression._risk import EstimatesRisk
 from sklearn_jlntk.kernel_regression._stages import StagedPredictions
 from sklearn_jlntk.network._draw import warn_of_idle_parameters
 
@@ -32,6 +33,7 @@ class NTKKernel(
     RegressorMixin,
     StagedPredictions,
     UncertainPredictions,
+    EstimatesRisk,
     DualEstimator,
 ):
     r"""Kernel regression with the neural tangent kernel of infinite width.

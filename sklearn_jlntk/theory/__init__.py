@@ -16,10 +16,12 @@ from sklearn_jlntk.theory._convergence import (
 from sklearn_jlntk.theory._costs import setup_operations, step_operations
 from sklearn_jlntk.theory._descent import KernelDescent, kernel_descent
 from sklearn_jlntk.theory._generalization import generalization_bound
+from sklearn_jlntk.theory._risk import RiskEstimates, risk_estimates
 from sklearn_jlntk.theory._sizes import effective_width, kernel_deviation, n_components
 
 __all__ = [
     "KernelDescent",
+    "RiskEstimates",
     "contraction",
     "effective_width",
     "generalization_bound",
@@ -29,6 +31,7 @@ __all__ = [
     "movement",
     "n_components",
     "radius",
+    "risk_estimates",
     "setup_operations",
     "step_operations",
     "steps_to_reach",

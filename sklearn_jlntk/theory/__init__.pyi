@@ -1,6 +1,6 @@
 """Types of sklearn_jlntk.theory; made by .ci/type_stubs.py."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sklearn_jlntk._backend.array_types import AnyArray, Array, LinearOperator
 
@@ -43,6 +43,12 @@ class KernelDescent:
     def loss_bounds(self, n_steps: int) -> tuple[Array, ...]: ...
     def left(self, step: int) -> Array: ...
 
+class RiskEstimates(NamedTuple):
+    alphas: Array
+    kare: Array
+    leave_one_out: Array
+    log_marginal_likelihood: Array
+
 def contraction(learning_rate: float, lambda_0: float, n_steps: float) -> float: ...
 def effective_width(
     width: float, radius: float, *, delta: float = 0.1, constant: float = 1.0
@@ -82,6 +88,14 @@ def radius(
     factorization: Literal["dense", "bc", "abc"] = "bc",
     constant: float = 1.0,
 ) -> float: ...
+def risk_estimates(
+    kernel: AnyArray,
+    y: AnyArray,
+    alphas: AnyArray,
+    *,
+    sample_weight: AnyArray | None = None,
+    scale: float | Literal["fit"] = "fit",
+) -> RiskEstimates: ...
 def setup_operations(n_samples: int, n_inputs: int, n_components: int) -> float: ...
 def step_operations(
     n_samples: int,
@@ -104,6 +118,7 @@ def width(
 
 __all__ = [
     "KernelDescent",
+    "RiskEstimates",
     "contraction",
     "effective_width",
     "generalization_bound",
@@ -113,6 +128,7 @@ __all__ = [
     "movement",
     "n_components",
     "radius",
+    "risk_estimates",
     "setup_operations",
     "step_operations",
     "steps_to_reach",
