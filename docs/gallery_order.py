@@ -14,6 +14,7 @@ ORDER = (
     "sketched_kernel",
     "mislabelled_digits",
     "learned_metric",
+    "foretold_error",
 )
 
 

@@ -66,6 +66,7 @@ BENCHMARKS = {
     "accuracy": "quality.accuracy",
     "tables": "quality.tables",
     "curves": "quality.curves",
+    "foretold-errors": "quality.foretold_errors",
     "sizes": "quality.sizes",
     "gpu": "gpu.card",
     "fingerprints": "reproduction.fingerprints",
