@@ -63,6 +63,7 @@ BENCHMARKS = {
     "probabilities": "quality.probabilities",
     "intervals": "quality.intervals",
     "metric": "quality.metric",
+    "kernel-gap": "quality.kernel_gap",
     "accuracy": "quality.accuracy",
     "tables": "quality.tables",
     "curves": "quality.curves",
@@ -79,6 +80,7 @@ ONE_THREAD = {
     "probabilities",
     "intervals",
     "metric",
+    "kernel-gap",
     "fingerprints",
     "full-runs",
 }
