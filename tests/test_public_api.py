@@ -150,7 +150,7 @@ SIGNATURES = {
         "depth": 1,
         "train": "first",
         "bias": 0.0,
-        "alpha": 1.0,
+        "alpha": "loo",
         "fit_intercept": True,
         "tol": 1e-6,
         "max_iter": 100,

@@ -66,7 +66,7 @@ class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimat
     bias : float, default=0.0
         Standard deviation of the biases at the start. Independent of the constant
         coordinate of `normalize`.
-    alpha : float, "loo" or array-like of shape (n_alphas,), default=1.0
+    alpha : float, "loo" or array-like of shape (n_alphas,), default="loo"
         Strength of the ridge, :math:`\alpha` of :math:`\tfrac12 \sum_i w_i (y_i - b -
         f_i)^2 + \tfrac\alpha2 \lVert f \rVert^2`. Multiplying all weights by a number has
         the effect of dividing `alpha` by it. Of several candidates, all positive, the one
@@ -210,7 +210,7 @@ class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimat
         depth=1,
         train="first",
         bias=0.0,
-        alpha=1.0,
+        alpha="loo",
         fit_intercept=True,
         tol=1e-6,
         max_iter=100,

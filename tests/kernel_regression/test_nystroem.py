@@ -71,7 +71,7 @@ def test_all_rows_as_centers_give_exact_kernel_regression(alpha, n_outputs, weig
 )
 def test_every_kernel_matches_exact_regression(options):
     X, y, _, X_test = problem(n=100)
-    model = NystroemNTKKernel(tol=1e-12, random_state=0, **options).fit(X, y)
+    model = NystroemNTKKernel(alpha=1.0, tol=1e-12, random_state=0, **options).fit(X, y)
     expected = NTKKernel(alpha=1.0, random_state=0, **options).fit(X, y)
     assert_close(model.predict(X_test), expected.predict(X_test), rtol=1e-8, atol=1e-9)
 
@@ -105,7 +105,7 @@ def test_coefficients_solve_the_normal_equations():
 def test_weight_of_two_is_a_repeated_row():
     X, y, _, X_test = problem(n=60)
     times = np.random.default_rng(1).integers(0, 3, size=60)
-    model = NystroemNTKKernel(tol=1e-12, random_state=0)
+    model = NystroemNTKKernel(alpha=1.0, tol=1e-12, random_state=0)
     weighted = clone(model).fit(X, y, times)
     repeated = clone(model).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
     assert_close(weighted.predict(X_test), repeated.predict(X_test))
@@ -115,7 +115,7 @@ def test_repeated_and_dependent_centers_are_left_out():
     X, y, _, X_test = problem(n=50)
     doubled, targets = np.vstack([X, X, 2 * X]), np.concatenate([y, y, 2 * y])
     options = {"normalize": None, "tol": 1e-12, "random_state": 0}
-    model = NystroemNTKKernel(**options).fit(doubled, targets)
+    model = NystroemNTKKernel(alpha=1.0, **options).fit(doubled, targets)
     assert model.n_centers_ == len(model.centers_) == len(model.dual_coef_) == 50
     expected = NTKKernel(alpha=1.0, normalize=None).fit(doubled, targets)
     assert_close(model.predict(X_test), expected.predict(X_test), rtol=1e-6, atol=1e-8)
@@ -123,7 +123,7 @@ def test_repeated_and_dependent_centers_are_left_out():
 
 def test_linear_kernel_has_as_many_centers_as_dimensions():
     X, y, _, X_test = problem()
-    model = NystroemNTKKernel(depth=0, tol=1e-12, random_state=0).fit(X, y)
+    model = NystroemNTKKernel(alpha=1.0, depth=0, tol=1e-12, random_state=0).fit(X, y)
     assert model.n_centers_ == X.shape[1] + 1
     expected = NTKKernel(depth=0, alpha=1.0).fit(X, y)
     assert_close(model.predict(X_test), expected.predict(X_test), rtol=1e-7)
@@ -139,7 +139,7 @@ def test_factor_gives_kernel_of_kept_centers():
 
 def test_zero_targets_predict_zero():
     X, y, _, X_test = problem()
-    model = NystroemNTKKernel(random_state=0).fit(X, np.zeros_like(y))
+    model = NystroemNTKKernel(alpha=1.0, random_state=0).fit(X, np.zeros_like(y))
     assert_same(model.predict(X_test), np.zeros(len(X_test)))
     assert model.n_iter_ == 0
     assert model.residual_ == 0
@@ -148,7 +148,7 @@ def test_zero_targets_predict_zero():
 def test_rows_without_weight_are_never_centers():
     X, y, _, _ = problem(n=30)
     weight = np.repeat([0.0, 1.0], 15)
-    model = NystroemNTKKernel(random_state=0).fit(X, y, weight)
+    model = NystroemNTKKernel(alpha=1.0, random_state=0).fit(X, y, weight)
     assert model.n_centers_ == 15
     assert not (model.centers_[:, None] == X[None, :15]).all(axis=2).any()
 
@@ -173,7 +173,7 @@ def test_few_iterations_for_any_ridge_and_rows(alpha, tails):
 
 def test_too_few_iterations_warn():
     X, y, _, _ = problem()
-    model = NystroemNTKKernel(n_centers=30, max_iter=2, random_state=0)
+    model = NystroemNTKKernel(alpha=1.0, n_centers=30, max_iter=2, random_state=0)
     with pytest.warns(ConvergenceWarning, match="Stopped after max_iter=2 iterations"):
         model.fit(X, y)
     assert model.n_iter_ == 2
@@ -185,7 +185,7 @@ def test_too_few_iterations_warn():
 
 def test_model_does_not_depend_on_the_blocks(monkeypatch):
     X, y, weight, X_test = problem(n=900)
-    model = NystroemNTKKernel(n_centers=50, tol=1e-12, random_state=0)
+    model = NystroemNTKKernel(alpha=1.0, n_centers=50, tol=1e-12, random_state=0)
     whole = clone(model).fit(X, y, weight)
     monkeypatch.setattr(_rows_by_centers, "_ROWS", 101)
     monkeypatch.setattr(_rows_by_centers, "_CACHE_PANEL", 17)
@@ -198,7 +198,7 @@ def test_model_does_not_depend_on_the_blocks(monkeypatch):
 def test_memory_is_a_few_numbers_per_row():
     n, n_centers = 100_000, 30
     X, y, _, _ = problem(n=n, d=3)
-    model = NystroemNTKKernel(n_centers=n_centers, tol=0.1, random_state=0)
+    model = NystroemNTKKernel(alpha=1.0, n_centers=n_centers, tol=0.1, random_state=0)
     model.fit(X[:5000], y[:5000])  # imports and caches
     tracemalloc.start()
     model.fit(X, y).predict(X)
@@ -213,7 +213,7 @@ def test_memory_map_gives_the_same_model(tmp_path):
     X, y, _, X_test = problem(n=3000)
     np.save(tmp_path / "X.npy", X)
     on_disk = np.load(tmp_path / "X.npy", mmap_mode="r")
-    model = NystroemNTKKernel(n_centers=50, random_state=0)
+    model = NystroemNTKKernel(alpha=1.0, n_centers=50, random_state=0)
     expected = clone(model).fit(X, y).predict(X_test)
     assert_same(model.fit(on_disk, y).predict(X_test), expected)
     assert type(model.centers_) is np.ndarray
@@ -253,7 +253,7 @@ def test_float32_is_near_float64():
 def test_sparse_rows_give_the_same_model():
     X, y, weight, X_test = problem()
     X, X_test = X * (X > 0), X_test * (X_test > 0)
-    model = NystroemNTKKernel(n_centers=100, random_state=0)
+    model = NystroemNTKKernel(alpha=1.0, n_centers=100, random_state=0)
     dense = clone(model).fit(X, y, weight)
     csr = clone(model).fit(sparse.csr_array(X), y, weight)
     predicted = csr.predict(sparse.csr_array(X_test))
@@ -263,14 +263,14 @@ def test_sparse_rows_give_the_same_model():
 
 def test_pickle_predicts_the_same():
     X, y, _, X_test = problem()
-    model = NystroemNTKKernel(n_centers=20).fit(X, y)
+    model = NystroemNTKKernel(alpha=1.0, n_centers=20).fit(X, y)
     copy = pickle.loads(pickle.dumps(model))
     assert_same(copy.predict(X_test), model.predict(X_test))
 
 
 def test_failed_fit_leaves_the_model_as_it_was():
     X, y, _, X_test = problem()
-    model = NystroemNTKKernel(n_centers=20, random_state=0).fit(X, y)
+    model = NystroemNTKKernel(alpha=1.0, n_centers=20, random_state=0).fit(X, y)
     before = model.predict(X_test)
     model.set_params(factorization="abc", depth=3)
     with pytest.raises(ValueError, match="factorization='abc' has a closed form"):
