@@ -198,7 +198,7 @@ class NystroemNTKKernel(RegressorMixin, BaseEstimator):
         depth: int = 1,
         train: Literal["first", "all"] = "first",
         bias: float = 0.0,
-        alpha: float | AnyArray | Literal["loo"] = 1.0,
+        alpha: float | AnyArray | Literal["loo"] = "loo",
         fit_intercept: bool = True,
         tol: float = 1e-06,
         max_iter: int = 100,
