@@ -60,8 +60,14 @@ def list_pairs(steps, pairs, counts):
 
 
 @inlined
+def _copy_pair(pairs, pair, target, place):
+    for i in range(PAIR_LENGTH):
+        target[place, i] = pairs[pair, i]
+
+
+@inlined
 def _take_list(now, listed, scans, counts, ends):
-    """Places of the pairs that are listed at a step and not void; the list is emptied.
+    """Pairs that are listed at a step and not void, and places; the list is emptied.
 
     Those of each sample are counted: that of sample j is added to ``ends[j + 1]``.
     """
@@ -71,7 +77,8 @@ def _take_list(now, listed, scans, counts, ends):
     while chunk >= 0:
         total += chunks[chunk, 1]
         chunk = chunks[chunk, 0]
-    places, count, chunk = np.empty(total, np.int32), 0, heads[now]
+    places, taken = np.empty(total, np.int32), np.empty((total, PAIR_LENGTH))
+    count, chunk = 0, heads[now]
     heads[now] = -1
     while chunk >= 0:
         before = chunks[chunk, 0]
@@ -81,28 +88,28 @@ def _take_list(now, listed, scans, counts, ends):
             pair = chunks[chunk, i]
             if names[pair, SCAN] == scans[names[pair, NEURON]]:
                 places[count] = pair
+                _copy_pair(pairs, pair, taken, count)
                 count += 1
                 ends[names[pair, SAMPLE] + 1] += 1
         chunks[chunk, 0] = counts[_FREE]
         counts[_FREE] = chunk + 1
         chunk = before
-    return places[:count]
+    return places[:count], taken[:count]
 
 
 @compiled
 def due_pairs(now, events, n_samples):
     """Pairs listed at a step: their places, and themselves, those of a sample together."""
-    pairs, ends = events.pairs.pairs, np.zeros(n_samples + 1, np.int64)
-    listed = _take_list(now, events.pairs, events.scans, events.counts, ends)
+    ends = np.zeros(n_samples + 1, np.int64)
+    listed, taken = _take_list(now, events.pairs, events.scans, events.counts, ends)
     for j in range(n_samples):
         ends[j + 1] += ends[j]
-    names, places = pairs.view(np.int32), np.empty_like(listed)
+    names, places = taken.view(np.int32), np.empty_like(listed)
     due = np.empty((len(listed), PAIR_LENGTH))
-    for pair in listed:
-        j = names[pair, SAMPLE]
-        places[ends[j]] = pair
-        for i in range(PAIR_LENGTH):
-            due[ends[j], i] = pairs[pair, i]
+    for i in range(len(listed)):
+        j = names[i, SAMPLE]
+        places[ends[j]] = listed[i]
+        _copy_pair(taken, i, due, ends[j])
         ends[j] += 1
     return places, due
 
@@ -191,7 +198,7 @@ def flip(due, now, events, neurons, products, motion, outputs, to_scan):
     names = pairs.view(np.int32)
     listed, changes, bounds, counts, scans, used = events
     _, chunks, heads = listed
-    amounts, change_scans = changes.amounts, changes.scans
+    firsts, changed, amounts, change_scans, following = changes
     gates, readout, rates = neurons
     S, s, shrunk = motion
     residual, from_anchor = outputs
@@ -199,7 +206,25 @@ def flip(due, now, events, neurons, products, motion, outputs, to_scan):
     bits, G, H = gates.reshape(-1), products.gram.reshape(-1), products.half.reshape(-1)
     limits = (bounds.bends, bounds.slack, bounds.allowance, bounds.pull)
     per_flip, allowance, n_scans = bounds.per_flip, bounds.allowance, 0
+    last = len(places) - 1
     for place in range(len(places)):
+        # What a flip reads of its neuron, and then of the neuron's first change.
+        far, near = min(place + 2 * _AHEAD, last), min(place + _AHEAD, last)
+        if steps[far] < 0:
+            r = np.int64(names[far, NEURON])
+            prefetch(bits, r * n_bytes)
+            prefetch(firsts, r)
+            prefetch(scans, r)
+            prefetch(used, r)
+            prefetch(readout, r)
+            prefetch(rates, r)
+        if steps[near] < 0:
+            at = np.int64(firsts[names[near, NEURON]])
+            if at >= 0:
+                prefetch(changed, at)
+                prefetch(following, at)
+                prefetch(amounts, at)
+                prefetch(change_scans, at)
         step = steps[place]
         if step < 0:
             r, j = np.int64(names[place, NEURON]), np.int64(names[place, SAMPLE])
