@@ -198,3 +198,18 @@ def test_kept_page_is_made_of_its_kept_numbers(path):
     page = path.with_suffix(".md").read_text()
     assert page == run.page(load(result["benchmark"]), result)
     assert path.stem.startswith(result["benchmark"])
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_readme_shows_the_kept_table_of_quality(task):
+    kept = (run.RESULTS / "quality-2-threads.md").read_text()
+    shown = (ROOT / "README.md").read_text()
+    kept, shown = (
+        [line.strip("| ").split(" | ")[:4] for line in lines if line.startswith("| ")]
+        for lines in (
+            kept.partition(f"## {task}\n")[2].partition("\n## ")[0].splitlines(),
+            shown.partition(f"\n| {task} ")[2].partition("\n\n")[0].splitlines(),
+        )
+    )
+    assert len(kept) > 7
+    assert shown[2:] == kept[2:]  # without the headings
