@@ -11,6 +11,7 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import (
+    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
@@ -22,8 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_jlntk._backend.array_api import array_namespace, device, is_array
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
-    Estimator,
     Interval,
+    ReleasedMixin,
     StrOptions,
     cast_results,
     cast_rows,
@@ -39,7 +40,9 @@ from sklearn_jlntk.operators._rows import shows_non_finite
 __all__ = ["FJLT"]
 
 
-class FJLT(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
+class FJLT(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ReleasedMixin, BaseEstimator
+):
     r"""Fast Johnson-Lindenstrauss transform.
 
     Maps rows of many features to few components, and preserves norms, distances and inner

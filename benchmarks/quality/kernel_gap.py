@@ -5,8 +5,8 @@ gradient flow, steps times their rate, with the same penalty: what the network w
 infinitely many neurons. "defaults" is the kernel regression or classifier that chooses its
 ridge by leave-one-out and has no steps to take. "finite width" and "training" are the two
 differences: network less kernel in its time, and that less the kernel at its defaults.
-Tables and splits are those of the benchmark "quality"; scores are means over the splits. Rows
-of the kept table that are measured again are replaced.
+Tables and splits are those of the benchmark "quality"; scores are means over the splits.
+Rows of the kept table that are measured again are replaced.
 """
 
 import warnings

@@ -18,7 +18,7 @@ from sklearn_jlntk._validation._checks import (
     validate_rows_and_targets,
     validate_weights,
 )
-from sklearn_jlntk._validation._estimator import Estimator
+from sklearn_jlntk._validation._estimator import ReleasedMixin
 from sklearn_jlntk._validation._labels import (
     check_labels,
     check_same_classes,
@@ -38,8 +38,8 @@ from sklearn_jlntk._validation._scaling import (
 
 __all__ = [
     "NORMALIZATIONS",
-    "Estimator",
     "Interval",
+    "ReleasedMixin",
     "RowNorm",
     "RowScaling",
     "StrOptions",

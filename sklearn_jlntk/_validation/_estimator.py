@@ -1,15 +1,14 @@
-"""Base of the estimators: the version in pickles, and the page that the HTML repr names."""
+"""Mixin of the estimators: version in pickles, and the page that the HTML repr names."""
 
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, metadata
 
 from sklearn import exceptions
-from sklearn.base import BaseEstimator
 
 from sklearn_jlntk._backend.user_warnings import warn_user
 
-__all__ = ["Estimator", "InconsistentVersionWarning"]
+__all__ = ["InconsistentVersionWarning", "ReleasedMixin"]
 
 _PACKAGE = __name__.partition(".")[0]
 _VERSION_KEY = f"_{_PACKAGE}_version"
@@ -47,8 +46,8 @@ class InconsistentVersionWarning(exceptions.InconsistentVersionWarning):
         )
 
 
-class Estimator(BaseEstimator):
-    """scikit-learn's base, for a package of its own versions and pages."""
+class ReleasedMixin:
+    """Mixin of the estimators: the package's version in pickles, and its pages."""
 
     _doc_link_module = _PACKAGE
 

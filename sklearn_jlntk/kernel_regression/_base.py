@@ -4,6 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import (
@@ -19,8 +20,8 @@ from sklearn_jlntk._backend.array_api import (
 from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
-    Estimator,
     Interval,
+    ReleasedMixin,
     StrOptions,
     TargetMoments,
     cast_rows,
@@ -43,7 +44,7 @@ _ROWS = 4096
 _LOST = 1e-4
 
 
-class KernelEstimator(Estimator):
+class KernelEstimator(ReleasedMixin, BaseEstimator):
     """Base class of the kernel estimators: parameters, kernel between rows, predictions."""
 
     _parameter_constraints: dict = {

@@ -2,6 +2,7 @@
 
 from numbers import Integral, Real
 
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -13,8 +14,8 @@ from sklearn_jlntk._backend.array_api import (
 )
 from sklearn_jlntk._validation import (
     NORMALIZATIONS,
-    Estimator,
     Interval,
+    ReleasedMixin,
     StrOptions,
     cast_rows,
     check_same_namespace,
@@ -29,7 +30,7 @@ from sklearn_jlntk.operators import SKETCHES
 from sklearn_jlntk.out_of_core import RowChunks
 
 
-class NetworkEstimator(CallbackSupportMixin, Estimator):
+class NetworkEstimator(CallbackSupportMixin, ReleasedMixin, BaseEstimator):
     """Base class of the estimators that train a factorised network."""
 
     _parameter_constraints: dict = {
