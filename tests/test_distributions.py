@@ -106,7 +106,7 @@ def test_recipe_asks_for_the_versions_of_pyproject():
     assert version == sklearn_jlntk.__version__.removesuffix(".dev0")
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
 def test_workflow_pins_its_actions_and_names_its_rights(path):
     text = path.read_text("utf-8")
     for line in re.findall(r"uses: (.+)", text):

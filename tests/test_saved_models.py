@@ -10,6 +10,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from assertions import assert_close
 from family import ESTIMATORS, answers, fitted
 from sklearn.base import clone
 from sklearn.exceptions import InconsistentVersionWarning
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 with_estimator = pytest.mark.parametrize(
     "estimator", ESTIMATORS.values(), ids=list(ESTIMATORS)
 )
+OLD_MODELS = sorted((Path(__file__).parent / "saved_models").glob("*.pickle"))
 VERSION_KEY = "_sklearn_jlntk_version"
 
 
@@ -33,7 +35,7 @@ def data():
 
 def assert_answers_alike(model, other, X):
     for name, expected in answers(model, X).items():
-        np.testing.assert_array_equal(answers(other, X)[name], expected, err_msg=name)
+        np.testing.assert_array_equal(answers(other, X)[name], expected)
 
 
 @with_estimator
@@ -81,9 +83,9 @@ def test_joblib_warns_of_another_version_as_pickle_does(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("version, folder", [("0.2.0.dev0", "dev"), ("1.0", "stable")])
-@with_estimator
+@pytest.mark.parametrize("name", sklearn_jlntk.__all__)
 def test_html_repr_leads_to_the_page_of_the_reference(
-    estimator, version, folder, monkeypatch
+    name, version, folder, monkeypatch
 ):
     about = Message()
     about["Project-URL"] = "Source, https://example.org/code"
@@ -92,10 +94,9 @@ def test_html_repr_leads_to_the_page_of_the_reference(
     monkeypatch.setattr(sklearn_jlntk, "__version__", version)
     _estimator._pages.cache_clear()
     try:
-        html = estimator_html_repr(estimator)
+        html = estimator_html_repr(getattr(sklearn_jlntk, name)())
     finally:
         _estimator._pages.cache_clear()
-    name = type(estimator).__name__
     page = f"https://example.org/pages/{folder}/generated/sklearn_jlntk.{name}.html"
     assert f'href="{page}"' in html
     reference = (ROOT / "docs" / "reference.rst").read_text("utf-8")
@@ -133,6 +134,29 @@ def test_package_that_is_not_installed_has_no_page(monkeypatch):
 def test_package_names_the_address_of_its_pages():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["urls"]["Documentation"].startswith("https://")
+
+
+@pytest.mark.parametrize("path", OLD_MODELS, ids=[path.stem for path in OLD_MODELS])
+def test_models_of_earlier_versions_answer_as_they_did(path):
+    kept = pickle.loads(path.read_bytes())
+    is_other = path.stem != sklearn_jlntk.__version__
+    for saved, expected in kept["models"].values():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model = pickle.loads(saved)
+        kinds = {w.category for w in caught if "sklearn_jlntk" in str(w.message)}
+        assert kinds == ({_estimator.InconsistentVersionWarning} if is_other else set())
+        now = answers(model, kept["X"])
+        assert now.keys() == expected.keys()
+        for method, values in expected.items():
+            # Products are added in another order on other machines.
+            assert_close(now[method], values, rtol=1e-7, atol=1e-9)
+
+
+def test_models_of_every_release_are_kept():
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    released = re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE)
+    assert {path.stem for path in OLD_MODELS} == set(released)
 
 
 @with_estimator
