@@ -31,6 +31,7 @@ __all__ = [
     "check_card",
     "cholesky_factor",
     "device",
+    "diagonal_view",
     "float_dtypes",
     "from_host",
     "from_kept",
@@ -225,6 +226,16 @@ def _precision_of_products(x):
 
 def _is_on_cuda(tensor):
     return tensor.device.type == "cuda"
+
+
+def diagonal_view(A):  # (n, n) -> (n,)
+    """Diagonal of a contiguous matrix, through which it can be written."""
+    xp = array_namespace(A)
+    try:
+        entries = xp.reshape(A, (-1,), copy=False)
+    except NotImplementedError:  # array-api-compat before 1.16, for PyTorch
+        entries = A.view(-1)
+    return entries[:: A.shape[0] + 1]
 
 
 def cholesky_factor(A):  # (n, n) -> (n, n)

@@ -9,6 +9,7 @@ from sklearn_jlntk._backend.array_api import (
     array_namespace,
     cholesky_factor,
     device,
+    diagonal_view,
     solve_lower,
 )
 
@@ -98,8 +99,7 @@ class ArrayFactor(NamedTuple):
         smallest share of the ridge in the diagonal and n: `least_share` is the smallest
         share that is accepted.
         """
-        xp, n = array_namespace(K), K.shape[0]
-        diagonal = xp.reshape(K, (-1,), copy=False)[:: n + 1]
+        xp, diagonal = array_namespace(K), diagonal_view(K)
         total = diagonal + ridge
         share = float(xp.min(xp.where(total > 0, ridge / total, total)))
         if not share > least_share:

@@ -9,6 +9,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
     cholesky_factor,
+    diagonal_view,
     from_host,
     is_numpy_namespace,
     solve_lower,
@@ -218,7 +219,8 @@ def _by_inverse(H):
     xp, n = array_namespace(H), H.shape[0]
     shift = _rounding(n, float(xp.linalg.matrix_norm(H)))
     shifted = xp.asarray(H, copy=True)
-    xp.reshape(shifted, (-1,), copy=False)[:: n + 1] += shift
+    diagonal = diagonal_view(shifted)
+    diagonal += shift
     solve = _solver(shifted)
     if solve is None:
         return _by_reduction(H, "smallest")  # indefinite beyond rounding
