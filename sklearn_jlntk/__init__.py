@@ -17,7 +17,7 @@ from sklearn_jlntk.random_projection import FJLT
 # Another name of the module, for `from sklearn_jlntk.nystroem import NystroemNTKKernel`.
 sys.modules[f"{__name__}.nystroem"] = kernel_regression
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "FJLT",
