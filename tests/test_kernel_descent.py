@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from assertions import assert_close
 from scipy.sparse.linalg import aslinearoperator
+from scipy.stats import spearmanr
 from sklearn.datasets import load_diabetes, load_digits
 
 from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor, theory
@@ -75,7 +76,7 @@ def test_every_step_is_that_of_the_literal_loop(xp, n_outputs, alpha, weighted):
 def test_blocks_of_steps_do_not_change_the_losses(monkeypatch):
     descent = Linear((), 0.1, True).foretold()
     at_once = descent.losses(N_STEPS)
-    monkeypatch.setattr("sklearn_jlntk.theory._descent._AT_ONCE", 30)
+    monkeypatch.setattr("sklearn_jlntk.theory._fixed_kernel._AT_ONCE", 30)
     assert_close(descent.losses(N_STEPS), at_once, rtol=1e-14)
 
 
@@ -198,3 +199,79 @@ def test_distance_from_recorded_losses_shrinks_with_width(data, alpha):
         distances.append(np.max(np.abs(descent.losses(50) / recorded - 1)))
     assert distances[2] < distances[0] / 4
     assert distances[2] < 0.1
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+@pytest.mark.parametrize("step", [0, 1, 7, 40])
+def test_attribution_begins_as_a_falling_weight_does(n_outputs, alpha, weighted, step):
+    model = Linear(n_outputs, alpha, weighted)
+    cross, weight = model.J_others @ model.J.T, model.weight
+    changes = model.foretold().attribute(cross, step)
+    assert changes.shape == (4, 9, *n_outputs)
+    for i in range(9):
+        # How far the output at row i follows its target, by a second training.
+        moved = Linear(n_outputs, alpha, weighted)
+        moved.y[i] += 1.0
+        outputs = [
+            (m.y - m.foretold().residual(step))[i].reshape(-1)[0]
+            for m in (moved, model)
+        ]
+        kept = 1 - (outputs[0] - outputs[1])
+        ends = []
+        for factor in (1 - 1e-4, 1 + 1e-4):
+            model.weight = weight * np.where(np.arange(9) == i, factor, 1.0)
+            ends.append(model.foretold().predictions(cross, step))
+        model.weight = weight
+        expected = (ends[0] - ends[1]) / 2e-4 / (kept if weight[i] else 1.0)
+        # Differences of outputs that agree to ten digits.
+        assert_close(changes[:, i], expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
+def test_attribution_at_the_end_is_that_of_refits(xp, n_outputs, weighted):
+    model = Linear(n_outputs, 0.7, weighted)
+    descent = model.foretold(lambda a: xp.asarray(a, dtype=xp.float64))
+    cross = model.J_others @ model.J.T
+    changes = descent.attribute(xp.asarray(cross, dtype=xp.float64), 10**5)
+
+    def outputs(rows):
+        rows = rows & (model.weight > 0)
+        K = model.kernel[np.ix_(rows, rows)] + np.diag(0.7 / model.weight[rows])
+        return cross[:, rows] @ np.linalg.solve(K, model.y[rows])
+
+    for i in range(9):
+        without = np.arange(9) != i
+        expected = outputs(without) - outputs(np.ones(9, dtype=bool))
+        # Rows without weight change nothing.
+        assert_close(changes[:, i, ...], expected, rtol=1e-7, atol=1e-12)
+
+
+def test_attribution_needs_all_directions():
+    model = Linear((), 0.1, False)
+    with pytest.raises(ValueError, match="knows 5 of 9 directions"):
+        model.foretold(n_directions=5).attribute(model.kernel, 3)
+
+
+def test_attribution_ranks_rows_as_retrained_networks_do():
+    X, y = load_diabetes(return_X_y=True)
+    X, y = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
+    X, y, others = X[:60], y[:60], X[300:305]
+    network = JLFactorizedNTKRegressor(
+        width=2048, max_iter=60, tol=None, fit_intercept=False, random_state=0
+    ).fit(X, y)
+    descent = theory.kernel_descent(
+        network.ntk(X), y, learning_rate=network.learning_rate_
+    )
+    changes = descent.attribute(network.ntk(others, X), network.n_iter_)
+    rows = np.arange(0, 60, 3)
+    network.set_params(learning_rate=network.learning_rate_)
+    before, retrained = network.predict(others), []
+    for row in rows:
+        weight = (np.arange(60) != row).astype(float)
+        retrained.append(network.fit(X, y, weight).predict(others) - before)
+    correlations = [
+        spearmanr(changes[i, rows], np.array(retrained)[:, i]).statistic
+        for i in range(5)
+    ]
+    assert np.mean(correlations) > 0.9

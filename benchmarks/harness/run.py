@@ -68,6 +68,7 @@ BENCHMARKS = {
     "tables": "quality.tables",
     "curves": "quality.curves",
     "foretold-errors": "quality.foretold_errors",
+    "attribution": "quality.attribution",
     "sizes": "quality.sizes",
     "gpu": "gpu.card",
     "fingerprints": "reproduction.fingerprints",

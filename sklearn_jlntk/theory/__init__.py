@@ -14,7 +14,8 @@ from sklearn_jlntk.theory._convergence import (
     width,
 )
 from sklearn_jlntk.theory._costs import setup_operations, step_operations
-from sklearn_jlntk.theory._descent import KernelDescent, kernel_descent
+from sklearn_jlntk.theory._descent import kernel_descent
+from sklearn_jlntk.theory._fixed_kernel import KernelDescent
 from sklearn_jlntk.theory._generalization import generalization_bound
 from sklearn_jlntk.theory._risk import RiskEstimates, risk_estimates
 from sklearn_jlntk.theory._sizes import effective_width, kernel_deviation, n_components
