@@ -12,6 +12,7 @@ from clusters import start_cluster
 from family import ESTIMATORS, fitted
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.preprocessing import scale
 
 import sklearn_jlntk
 import sklearn_jlntk.dask
@@ -130,6 +131,17 @@ def test_scaled_columns_and_columns_of_zeros_are_not_named(name, form):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fitted(SCALING[name], sparse.csr_array(X) if form == "CSR" else X, y)
+
+
+@pytest.mark.parametrize("name", SCALING)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_constant_column_less_its_mean_is_not_named(name, dtype):
+    X, y = table()
+    noise = 3 * np.finfo(dtype).eps * (-1.0) ** np.arange(len(X))
+    X = np.column_stack([scale(X), noise]).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted(SCALING[name], X, y)
 
 
 @pytest.mark.parametrize("name", ["exact", "Nystroem", "BC", "classifier"])

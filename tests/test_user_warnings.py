@@ -98,7 +98,7 @@ FITS = {
     "components": (lambda _: FJLT(), Y, DataDimensionalityWarning, "ask for"),
     "iterations": (
         lambda _: NystroemNTKKernel(
-            n_centers=20, max_iter=1, tol=1e-14, random_state=0
+            n_centers=20, alpha=1.0, max_iter=1, tol=1e-14, random_state=0
         ),
         Y,
         ConvergenceWarning,

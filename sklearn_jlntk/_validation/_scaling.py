@@ -21,6 +21,7 @@ from sklearn_jlntk._backend.array_api import (
     array_namespace,
     device,
     from_host,
+    name_of,
     to_host,
 )
 from sklearn_jlntk._backend.slices import batches
@@ -46,6 +47,8 @@ _LEAST_SPREAD, _MOST_SPREAD = 1 / 8, 8
 _RESOLUTION = 1e-3
 # Ratio of the largest entries of two columns beyond which one of them counts for nothing.
 _MOST_APART = 1000
+# Units of rounding of the largest entry below which a column counts as zero.
+_ROUNDINGS = 100
 
 
 class RowScaling(NamedTuple):
@@ -155,7 +158,8 @@ class RowNorm:
     value : float
         Root mean square norm.
     largest : ndarray of shape (n_features,)
-        Largest absolute value of each column in rows of positive weight.
+        Largest absolute value of each column in rows of positive weight; zero where it is
+        no more than rounding.
     """
 
     weight: float
@@ -202,13 +206,20 @@ class RowNorm:
 
 
 def _largest_of_columns(X):
-    """Largest absolute value of each column of rows, on the host."""
+    """Largest absolute value of each column of rows, on the host.
+
+    It is zero for a column that may be the rounding of zeros, such as a constant column
+    whose mean was subtracted.
+    """
     largest = np.zeros(X.shape[1])
     if sparse.issparse(X):
         np.maximum.at(largest, X.indices, np.abs(X.data))
     elif X.shape[0] > 0:
         largest[:] = to_host(array_namespace(X).max(abs(X), axis=0))
-    return largest
+    rounding = (
+        _ROUNDINGS * np.finfo(name_of(X.dtype)).eps * np.max(largest, initial=0.0)
+    )
+    return np.where(largest > rounding, largest, 0.0)
 
 
 def _squared_norms(X, largest):
