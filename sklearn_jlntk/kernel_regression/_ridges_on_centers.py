@@ -29,6 +29,8 @@ _LEFT_OUT_ROWS = 2000
 _LEAST_SHARE = 0.5
 # Largest effect of rounding the kernel, as a share of the smallest ridge.
 _ROUNDING_SHARE = 0.05
+# Rows for each center below which a regression may come near to all targets.
+_FEWEST_ROWS = 4
 
 
 class RidgesOnCentersEstimator(UncertainPredictions):
@@ -38,29 +40,29 @@ class RidgesOnCentersEstimator(UncertainPredictions):
         """Set the model of the ridge with the best leave-one-out score.
 
         It is computed in the dtype of the rows, unless rounding the kernel to it acts like
-        a ridge that is not small beside the smallest candidate.
+        a ridge that is not small beside the smallest candidate, or rows are so few that
+        the regression comes near to their targets: what is left of them is rounding then.
         """
         groups, unit = _grouped(targets, weight, hashes)
         alphas = candidates(self.alpha, GRID, unit)
-        for dtype in self._computing_dtypes_of(rows):
-            matrix, T = self._matrix_on_centers(dtype, rows, drawn)
-            rounding = rounding_as_ridge(
-                T,
-                float(np.finfo(name_of(dtype)).eps),
-                float(np.max(to_host(self._kernel_.diagonal(matrix.centers)))),
-                np.sum(groups.weight),
-            )
-            if rounding <= _ROUNDING_SHARE * np.min(alphas) / unit:
-                break
-        ridges = RidgesOnCenters.of(matrix, T, groups, np.min(alphas) / unit)
         scale = np.atleast_1d(self.target_scaling_.scale)
-        scores = ridges.scores(
-            matrix,
-            groups,
-            (alphas / unit).tolist(),
-            (scale / np.max(scale)) ** 2,
-            intercept=self._has_intercept_,
-        )
+        for dtype in (dtypes := self._computing_dtypes_of(rows)):
+            matrix, T = self._matrix_on_centers(dtype, rows, drawn)
+            is_widest = dtype == dtypes[-1]
+            if not is_widest and self._loses_digits(
+                dtype, matrix, T, groups, np.min(alphas) / unit
+            ):
+                continue
+            ridges = RidgesOnCenters.of(matrix, T, groups, np.min(alphas) / unit)
+            scores = ridges.scores(
+                matrix,
+                groups,
+                (alphas / unit).tolist(),
+                (scale / np.max(scale)) ** 2,
+                intercept=self._has_intercept_,
+            )
+            if np.all(np.isfinite(scores)):
+                break
         chosen = best_place(alphas, scores)
         self.alpha_ = float(alphas[chosen])
         scores = scores * np.max(scale) ** 2
@@ -70,6 +72,18 @@ class RidgesOnCentersEstimator(UncertainPredictions):
         self._keep_model(ridges.coefficients(self.alpha_ / unit)[:, :-1])
         positions = _left_out_positions(groups.weight, hashes, row_hashes(drawn))
         self._keep_left_out(rows, groups, ridges, self.alpha_ / unit, positions, rng)
+
+    def _loses_digits(self, dtype, matrix, T, groups, least_alpha):
+        """Whether leave-one-out errors need a wider dtype than this one."""
+        if np.count_nonzero(groups.weight) < _FEWEST_ROWS * len(T):
+            return True
+        rounding = rounding_as_ridge(
+            T,
+            float(np.finfo(name_of(dtype)).eps),
+            float(np.max(to_host(self._kernel_.diagonal(matrix.centers)))),
+            np.sum(groups.weight),
+        )
+        return rounding > _ROUNDING_SHARE * least_alpha
 
     def _keep_left_out(self, rows, groups, ridges, alpha, positions, rng):
         """Keep the regressions without one row each, for some of the rows at positions."""
