@@ -493,7 +493,7 @@ def test_rows_may_exceed_memory_if_features_fit(small_memory):
     before = small_memory.run(os.getpid)
     n_rows = 3 * 2**17
     y = da.arange(n_rows, dtype="f4", chunks=2**12) / n_rows
-    X = y[:, None] * np.linspace(-1, 1, 2048, dtype="f4")
+    X = y[:, None] * np.linspace(0.5, 1, 2048, dtype="f4")
     assert X.nbytes == 3 * 2**30
     params = {**PARAMS, "width": 8, "n_components": 8, "max_iter": 1}
     params["learning_rate"] = 1e-7
