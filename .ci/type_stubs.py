@@ -558,8 +558,9 @@ def stub_path(module):
 
 
 def stubs():
-    """Path and text of every stub."""
-    return {stub_path(module): Stub(module).text() for module in public_modules()}
+    """Path and text of every stub; the package itself has names of its modules only."""
+    modules = [module for module in public_modules() if module != PACKAGE]
+    return {stub_path(module): Stub(module).text() for module in modules}
 
 
 if __name__ == "__main__":

@@ -168,7 +168,9 @@ def test_callbacks_record_the_same_for_chunks():
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Automatic chunks of 50 rows of nine float64."""
-    monkeypatch.setattr("sklearn_jlntk.out_of_core._CHUNK_BYTES", 50 * 9 * 8)
+    monkeypatch.setattr(
+        "sklearn_jlntk.out_of_core._row_chunks._CHUNK_BYTES", 50 * 9 * 8
+    )
 
 
 def test_memory_map_is_read_in_chunks_automatically(
