@@ -55,8 +55,8 @@ def draw_method(axes):
 
 
 def draw_times(ax):
-    """How many times as long as a step the others take on one core."""
-    path = RESULTS / "steps-bc-float32-1-threads.json"
+    """How many times as long as a step the others take on two cores."""
+    path = RESULTS / "steps-bc-float32-2-threads.json"
     rows = json.loads(path.read_text())["rows"]
     places = np.arange(len(rows))
     for i, (name, label) in enumerate(zip(ORDER, LABELS, strict=True)):
@@ -66,7 +66,7 @@ def draw_times(ax):
             ax.bar_label(bars, fmt="%.1f", fontsize=7)
     sizes = [f"{row['n']} x {row['m']}\nx {row['l']}" for row in rows]
     ax.set_xticks(places + 0.3, sizes, fontsize=8)
-    ax.set_title("time over that of a step,\nfloat32, one core", fontsize=9)
+    ax.set_title("time over that of a step,\nfloat32, two cores", fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize=7, frameon=False)
 
