@@ -221,7 +221,7 @@ def measured(kind, device, case, options):
 
 
 def first_line(error):
-    """What an error says, short enough for a cell."""
+    """Message of an error, short enough for a cell."""
     if isinstance(error, TimeoutError):
         return str(error)
     line = f"{type(error).__name__}: {error}".partition("\n")[0]

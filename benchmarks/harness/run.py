@@ -223,7 +223,7 @@ def take_package_from(checkout, folder):
 
 
 def environment(module, options):
-    """What the numbers depend on."""
+    """Facts that the numbers depend on, by name."""
     found = {
         "processor": processor(),
         "threads": options.threads,

@@ -64,7 +64,7 @@ class Window:
 
     @property
     def is_full(self):
-        """Whether there is no room for more pairs."""
+        """Whether the lists of pairs are full."""
         return self.events.counts[COUNTS.is_full] > 0
 
     def advance(self, s, shrinkage):

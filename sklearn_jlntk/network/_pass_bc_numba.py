@@ -77,7 +77,7 @@ class BcNumbaPass(NetworkPass):
         """Share of the neurons that are active at both of two samples, counted as bits."""
         is_symmetric = features is other_features
         counts = np.zeros((features.shape[1], other_features.shape[1]), np.uint64)
-        # So many neurons that the integers of their gates are whole numbers of words.
+        # A multiple of 64 neurons, whose gates fill whole words.
         length = max(1, _MOST_BYTES_OF_GATES // (8 * max(counts.shape))) * 64
         for rows in batches(network.width, length):
             gates = _packed_gates(weights[rows], features)

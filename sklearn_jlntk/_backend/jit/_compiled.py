@@ -33,7 +33,7 @@ inlined = numba.njit(inline="always")
 
 @inlined
 def copy_numbers(source, target):
-    """Copy numbers to a target that is no longer than their source.
+    """Fill a target with the first numbers of a source.
 
     numba compiles an assignment between slices with an error message for lengths that
     differ, and takes seconds to.
@@ -44,7 +44,7 @@ def copy_numbers(source, target):
 
 @inlined
 def copy_rows(source, target):
-    """Copy rows of numbers to a target of no more rows, and these no longer."""
+    """Fill the rows of a target with the first numbers of the rows of a source."""
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             target[i, j] = source[i, j]

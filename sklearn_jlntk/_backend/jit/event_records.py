@@ -311,7 +311,7 @@ class Due(NamedTuple):
 class Counts(NamedTuple):
     """Places of the numbers that a window counts.
 
-    `is_full`: no room for more pairs; `chunks`: pieces of lists that have been in use;
+    `is_full`: the lists of pairs are full; `chunks`: pieces of lists that have been in use;
     `free`: one more than the last piece that is not in use any more.
     """
 

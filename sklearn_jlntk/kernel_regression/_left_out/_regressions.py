@@ -28,7 +28,7 @@ __all__ = ["Changes", "LeftOutRegressions", "leave_out"]
 
 
 class Changes(NamedTuple):
-    """What some predictions lose with each row that is left out, on the host.
+    """Changes of some predictions when each training row is left out, on the host.
 
     Parameters
     ----------
