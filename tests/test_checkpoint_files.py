@@ -13,6 +13,7 @@ import sys
 import threading
 import zipfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -668,6 +669,22 @@ def test_partial_file_of_a_running_save_is_kept(tmp_path):
         assert partial_files(tmp_path) == [beside.name]
     save_checkpoint(path, regressor().fit(X, Y))
     assert partial_files(tmp_path) == []
+
+
+@pytest.mark.skipif(_replacing.fcntl is None, reason="needs locks")
+def test_abandoned_file_is_removed_while_its_lock_is_held(tmp_path, monkeypatch):
+    (tmp_path / f"network.{'0' * 16}.partial").write_bytes(b"")
+    unlink, was_locked = Path.unlink, []
+
+    def checked(path, **options):
+        with open(path, "r+b") as file:
+            was_locked.append(not _replacing._lock(file, wait=False))
+        unlink(path, **options)
+
+    monkeypatch.setattr(Path, "unlink", checked)
+    save_checkpoint(tmp_path / "network", regressor(max_iter=1).fit(X, Y))
+    assert was_locked == [True]
+    assert [path.name for path in tmp_path.iterdir()] == ["network"]
 
 
 def test_concurrent_saves_leave_one_complete_file(tmp_path):

@@ -82,15 +82,12 @@ def _remove_abandoned(target):
     name = re.compile(re.escape(target.name) + r"\.[0-9a-f]{16}" + re.escape(_SUFFIX))
     for path in target.parent.iterdir():
         if name.fullmatch(path.name):
-            with suppress(OSError):
-                if _is_abandoned(path):
+            with suppress(OSError), open(path, "r+b") as file:
+                if _lock(file, wait=False):
+                    if fcntl is None:
+                        file.close()  # Windows cannot delete open files
+                    # Under the lock, so that no save begins to write it in between.
                     path.unlink()
-
-
-def _is_abandoned(path):
-    """Whether no process is writing the file."""
-    with open(path, "r+b") as file:
-        return _lock(file, wait=False)
 
 
 def _sync_folder(folder):
