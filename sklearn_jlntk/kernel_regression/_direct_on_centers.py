@@ -20,11 +20,12 @@ centers. Rounding is then small beside each of its eigenvalues, and not only bes
 largest.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import blas, cholesky, solve_triangular
+from scipy.linalg import blas, cholesky, qr, solve_triangular
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
@@ -37,7 +38,13 @@ from sklearn_jlntk._backend.threads import map_shares
 from sklearn_jlntk.kernel_regression._left_out import LeftOutRegressions
 from sklearn_jlntk.kernels._matrix import assemble
 
-__all__ = ["Groups", "KeptChanges", "RidgesOnCenters", "rounding_as_ridge"]
+__all__ = [
+    "Groups",
+    "KeptChanges",
+    "RidgesOnCenters",
+    "expected_factor",
+    "rounding_share",
+]
 
 # Rows whose kernel with the centers is in memory at a time in each thread, on the CPU and
 # on a device.
@@ -110,18 +117,21 @@ class RidgesOnCenters:
     total: float
 
     @classmethod
-    def of(cls, matrix, T, groups, least_alpha):
+    def of(cls, matrix, T, R, groups):
         """One pass over the rows of a `KernelWithCenters`, whose centers have the factor T.
 
-        `least_alpha` is the smallest ridge that will be asked for.
+        The pass is in coordinates in which S is the identity if R is its factor.
         """
-        R = _expected_factor(T, np.sum(groups.weight), least_alpha)
-        basis = solve_triangular(T, solve_triangular(R, np.eye(len(R))))
-        gram, right = _gram(matrix, basis, groups)
+        gram, right = _gram(matrix, _basis(T, R), groups)
         eigenvalues, vectors = np.linalg.eigh(R.T @ gram @ R)
         seen = vectors.T @ (R.T @ right)
         eigenvalues = np.clip(eigenvalues, 0.0, None)
         return cls(T, eigenvalues, vectors, seen, float(np.sum(groups.weight)))
+
+    def factor(self, alpha):  # -> (M, M)
+        """Upper factor of S plus a ridge."""
+        roots = np.sqrt(self.eigenvalues + alpha)
+        return qr(roots[:, None] * self.vectors.T, mode="r", overwrite_a=True)[0]
 
     def coefficients(self, alpha):  # -> (M, p + 1)
         """Coefficients of the kernel with the centers, for targets and for ones."""
@@ -132,16 +142,14 @@ class RidgesOnCenters:
 
         Not a number at ridges that leave rows with a leverage of one to rounding.
         """
-        basis = solve_triangular(self.T, self.vectors)
-        filtered = np.hstack([self._filtered(alpha) for alpha in alphas])
-        inverse = 1 / (self.eigenvalues[:, None] + np.asarray(alphas))
         like = matrix.centers.norms
         basis, filtered, inverse = (
-            from_host(a, like, like.dtype) for a in (basis, filtered, inverse)
+            from_host(a, like, like.dtype) for a in self._leverage_coordinates(alphas)
         )
+        product = _times_upper if len(alphas) == 1 else operator.matmul
 
         def losses(rows, panel):
-            panel = panel @ basis
+            panel = product(panel, basis)
             outputs = np.split(_on_host(panel @ filtered), len(alphas), axis=1)
             panel *= panel
             leverages = _on_host(panel @ inverse).T
@@ -150,6 +158,21 @@ class RidgesOnCenters:
             return (np.array([self._loss(*p, here, share, intercept) for p in pairs]),)
 
         return -_summed(matrix, losses)[0] / self.total
+
+    def _leverage_coordinates(self, alphas):  # -> (M, M), (M, n), (M, n_alphas)
+        """Basis for the rows, and what gives outputs and leverages of coordinates in it.
+
+        Leverages are sums of squares times numbers. For several ridges the basis is that of
+        the eigenvectors. For one it is upper triangular, which halves the product with the
+        rows.
+        """
+        if len(alphas) > 1:
+            filtered = np.hstack([self._filtered(alpha) for alpha in alphas])
+            inverse = 1 / (self.eigenvalues[:, None] + np.asarray(alphas))
+            return solve_triangular(self.T, self.vectors), filtered, inverse
+        factor = self.factor(alphas[0])
+        filtered = solve_triangular(factor, self.vectors @ self.seen, trans="T")
+        return _basis(self.T, factor), filtered, np.ones((len(factor), 1))
 
     def _loss(self, outputs, leverage, groups, share, intercept):
         """Weighted sum of squared errors of some samples left out."""
@@ -219,22 +242,27 @@ class KeptChanges(NamedTuple):
         return tuple(from_host(a, K, K.dtype) @ K for a in self)
 
 
-def rounding_as_ridge(T, eps, largest, total):
-    """Ridge of about the effect of rounding the kernel with relative errors of `eps`.
+def rounding_share(T, factor, eps, largest, total):
+    r"""Bound on the effect of rounding the kernel, as a share of the matrix with a factor.
 
-    They are amplified by the inverse of T, and independent from row to row. `largest` is
-    that of the kernel, `total` the sum of the weights.
+    The matrix is S plus a ridge. Relative errors of `eps`, independent from row to row and
+    amplified by the inverse of T, add :math:`w (\epsilon k)^2 T^{-T} T^{-1}` to it, where
+    `total` is the sum w of the weights and `largest` the largest value k of the kernel.
     """
-    inverse = solve_triangular(T, np.eye(len(T)))
-    return total * (eps * largest) ** 2 * float(np.sum(inverse**2))
+    return total * (eps * largest) ** 2 * float(np.sum(_basis(T, factor) ** 2))
 
 
-def _expected_factor(T, total, least_alpha):
-    """Upper factor of S if all rows were like the centers, plus a ridge."""
+def expected_factor(T, total, alpha):  # -> (M, M)
+    """Upper factor of S plus a ridge if all rows were like the centers."""
     gram = (total / len(T)) * (T @ T.T)
     eps = np.finfo(gram.dtype).eps
-    gram.flat[:: len(T) + 1] += least_alpha + len(T) * eps * np.trace(gram)
+    gram.flat[:: len(T) + 1] += alpha + len(T) * eps * np.trace(gram)
     return cholesky(gram, overwrite_a=True)
+
+
+def _basis(T, factor):
+    """Upper triangular basis of the kernel, in which the matrix with a factor is one."""
+    return solve_triangular(T, solve_triangular(factor, np.eye(len(factor))))
 
 
 def _gram(matrix, basis, groups):
@@ -253,7 +281,7 @@ def _gram(matrix, basis, groups):
         panel *= from_host(root, like, like.dtype)
         weighted = from_host(weighted, like, like.dtype)
         # Sums of the size of the centers stay where they are computed, to the last panel.
-        return _in_doubles(panel.T @ panel), _in_doubles(panel.T @ weighted)
+        return panel.T @ panel, panel.T @ weighted
 
     return [to_host(total) for total in _summed(matrix, products)]
 
@@ -276,25 +304,27 @@ def _summed(matrix, values):
                 part = values(
                     slice(where.start + rows.start, where.start + rows.stop), panel
                 )
-                total = part if total is None else _added(total, part)
+                total = _added(total, part)
             return total
 
         for part in map_shares(work, X.shape[0], like):
-            whole = part if whole is None else _added(whole, part)
+            whole = _added(whole, part)
     return whole
 
 
 def _added(total, part):
-    """Arrays plus others, in place."""
+    """Sums in double precision plus arrays, in place; None is zero."""
+    if total is None:
+        return [_in_doubles(a) for a in part]
     for a, b in zip(total, part, strict=True):
         a += b
     return total
 
 
 def _in_doubles(a):
-    """Array in double precision, of which nobody else has the memory."""
+    """Array in double precision, itself if it has it already."""
     xp = array_namespace(a)
-    return xp.astype(a, xp.float64, copy=True)
+    return xp.astype(a, xp.float64, copy=False)
 
 
 def _on_host(a):

@@ -163,12 +163,14 @@ class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimat
     Candidates for `alpha` are solved directly, all of them together, in two passes over
     the rows. The first sums :math:`K_{nM}^T W K_{nM}` in coordinates in which it is close
     to the identity, in :math:`2 n M^2` operations, and one eigendecomposition follows. The
-    second, of :math:`2 n M^2` operations as well, computes the leave-one-out errors of all
-    candidates from the leverages of the rows. Repeated rows are left out together, and the
-    centers stay whichever row is left out. Both passes are in double precision, unless
-    rounding to float32 acts like a ridge of less than a twentieth of the smallest
-    candidate. For up to some thousands of centers this takes less time than conjugate
-    gradients, so that ``alpha=[1.0]`` may be faster than ``alpha=1.0``.
+    second, of :math:`2 n M^2` operations as well and half as many for a single candidate,
+    computes the leave-one-out errors of all candidates from the leverages of the rows.
+    Repeated rows are left out together, and the centers stay whichever row is left out.
+    Both passes are in the dtype of the rows, and in double precision where rounding the
+    kernel to float32 acts like a ridge of more than a twentieth of the sum over the rows
+    and the smallest candidate, or rows are fewer than four for each center. For up to some
+    thousands of centers this takes less time than conjugate gradients, so that
+    ``alpha=[1.0]`` may be faster than ``alpha=1.0``.
 
     Only with candidates are there intervals and standard deviations. They leave out up to
     2,000 rows, each by itself, drawn from those that are no centers if these are at least

@@ -10,7 +10,8 @@ from sklearn_jlntk._validation import row_hashes
 from sklearn_jlntk.kernel_regression._direct_on_centers import (
     Groups,
     RidgesOnCenters,
-    rounding_as_ridge,
+    expected_factor,
+    rounding_share,
 )
 from sklearn_jlntk.kernel_regression._leave_one_out import (
     GRID,
@@ -27,7 +28,7 @@ __all__ = ["RidgesOnCentersEstimator"]
 _LEFT_OUT_ROWS = 2000
 # Share of the rows that have to be none of the centers, for these not to be left out.
 _LEAST_SHARE = 0.5
-# Largest effect of rounding the kernel, as a share of the smallest ridge.
+# Largest effect of rounding the kernel, as a share of the matrix with the smallest ridge.
 _ROUNDING_SHARE = 0.05
 # Rows for each center below which a regression may come near to all targets.
 _FEWEST_ROWS = 4
@@ -40,20 +41,20 @@ class RidgesOnCentersEstimator(UncertainPredictions):
         """Set the model of the ridge with the best leave-one-out score.
 
         It is computed in the dtype of the rows, unless rounding the kernel to it acts like
-        a ridge that is not small beside the smallest candidate, or rows are so few that
-        the regression comes near to their targets: what is left of them is rounding then.
+        a ridge that is not small beside the sum over the rows and the smallest candidate,
+        or rows are so few that the regression comes near to their targets: what is left of
+        them is rounding then.
         """
         groups, unit = _grouped(targets, weight, hashes)
         alphas = candidates(self.alpha, GRID, unit)
         scale = np.atleast_1d(self.target_scaling_.scale)
         for dtype in (dtypes := self._computing_dtypes_of(rows)):
             matrix, T = self._matrix_on_centers(dtype, rows, drawn)
-            is_widest = dtype == dtypes[-1]
-            if not is_widest and self._loses_digits(
-                dtype, matrix, T, groups, np.min(alphas) / unit
-            ):
+            ridges = self._ridges(
+                matrix, T, groups, np.min(alphas) / unit, is_widest=dtype == dtypes[-1]
+            )
+            if ridges is None:
                 continue
-            ridges = RidgesOnCenters.of(matrix, T, groups, np.min(alphas) / unit)
             scores = ridges.scores(
                 matrix,
                 groups,
@@ -73,17 +74,28 @@ class RidgesOnCentersEstimator(UncertainPredictions):
         positions = _left_out_positions(groups.weight, hashes, row_hashes(drawn))
         self._keep_left_out(rows, groups, ridges, self.alpha_ / unit, positions, rng)
 
-    def _loses_digits(self, dtype, matrix, T, groups, least_alpha):
-        """Whether leave-one-out errors need a wider dtype than this one."""
-        if np.count_nonzero(groups.weight) < _FEWEST_ROWS * len(T):
-            return True
-        rounding = rounding_as_ridge(
-            T,
-            float(np.finfo(name_of(dtype)).eps),
-            float(np.max(to_host(self._kernel_.diagonal(matrix.centers)))),
-            np.sum(groups.weight),
-        )
-        return rounding > _ROUNDING_SHARE * least_alpha
+    def _ridges(self, matrix, T, groups, least_alpha, *, is_widest):
+        """`RidgesOnCenters` in the dtype of a matrix; None where it has too few digits."""
+        total = np.sum(groups.weight)
+        factor = expected_factor(T, total, least_alpha)
+        has_few_rows = np.count_nonzero(groups.weight) < _FEWEST_ROWS * len(T)
+        if not is_widest and (
+            has_few_rows or self._loses_digits(matrix, T, factor, total)
+        ):
+            return None
+        ridges = RidgesOnCenters.of(matrix, T, factor, groups)
+        if not is_widest and self._loses_digits(
+            matrix, T, ridges.factor(least_alpha), total
+        ):
+            return None
+        return ridges
+
+    def _loses_digits(self, matrix, T, factor, total):
+        """Whether rounding the kernel has an effect on the matrix with a factor."""
+        dtype = name_of(matrix.centers.norms.dtype)
+        largest = np.max(to_host(self._kernel_.diagonal(matrix.centers)))
+        eps = float(np.finfo(dtype).eps)
+        return rounding_share(T, factor, eps, float(largest), total) > _ROUNDING_SHARE
 
     def _keep_left_out(self, rows, groups, ridges, alpha, positions, rng):
         """Keep the regressions without one row each, for some of the rows at positions."""

@@ -297,6 +297,59 @@ def test_float32_rows_are_learned_as_well_as_float64_ones(alphas):
     assert np.abs(a - b).max() < 1e-3 * np.abs(b).max()
 
 
+@pytest.mark.parametrize("alphas", [[1e-8], [1e-8, 1e-4]])
+@pytest.mark.parametrize(
+    "rows, expected",
+    [
+        ("in twenty directions", ["float32"]),
+        # Rounding is known to be too large before there is a sum over the rows,
+        ("in one direction", ["float64"]),
+        # or after it, as the rows are unlike the centers.
+        ("in two directions of the centers", ["float32", "float64"]),
+    ],
+)
+def test_passes_are_in_float32_where_rounding_is_small_beside_the_sum_over_rows(
+    rows, expected, alphas, monkeypatch
+):
+    dtypes, of = [], direct.RidgesOnCenters.of
+
+    def watched(matrix, *arguments):
+        dtypes.append(str(matrix.centers.norms.dtype))
+        return of(matrix, *arguments)
+
+    monkeypatch.setattr(direct.RidgesOnCenters, "of", watched)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 1 if rows == "in one direction" else 20)).astype("f4")
+    y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=4000)
+    centers = X[:400].copy()
+    if rows == "in two directions of the centers":
+        X[:, 2:] = 0
+    model = NystroemNTKKernel(alpha=alphas, centers=centers)
+    single = clone(model).fit(X[:3000], y[:3000])
+    assert dtypes == expected
+    double = clone(model).fit(X[:3000].astype(float), y[:3000])
+    assert_close(single.loo_scores_, double.loo_scores_, rtol=1e-4)
+    a, b = single.predict(X[3000:]), double.predict(X[3000:].astype(float))
+    assert np.sqrt(np.mean((a - b) ** 2)) < 1e-3 * np.sqrt(-double.loo_score_)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("n_outputs", [None, 2])
+@pytest.mark.parametrize("rows", ["distinct", "weighted", "repeated"])
+def test_one_ridge_has_the_score_that_it_has_among_several(rows, n_outputs, dtype):
+    X, y, weight, X_test = problem(n=300, d=12, n_outputs=n_outputs)
+    X, X_test = X.astype(dtype), X_test.astype(dtype)
+    weight = None if rows == "distinct" else weight
+    if rows == "repeated":
+        X[7], X[9], X[12] = X[2], X[2], X[0]
+    model = NystroemNTKKernel(alpha=ALPHAS, n_centers=30, random_state=0)
+    several = clone(model).fit(X, y, weight)
+    for alpha, score in zip(ALPHAS, several.loo_scores_, strict=True):
+        one = clone(model).set_params(alpha=[alpha]).fit(X, y, weight)
+        tolerance = 1e-5 if dtype == "f4" else 1e-10
+        assert one.loo_score_ == pytest.approx(score, rel=tolerance)
+
+
 def test_memory_is_a_few_numbers_for_each_row():
     n, n_centers = 100_000, 30
     X, y, _, _ = problem(n=n, d=3)
