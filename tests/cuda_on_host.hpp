@@ -5,17 +5,24 @@
 // has not yet written, or has written over, differs between the two orders. A thread that
 // misses a meeting, or waits at another one, makes the launch fail.
 
-#include <cmath>
-#include <cstring>
-#include <functional>
-#include <ucontext.h>
-#include <vector>
+// Its check of longjmp refuses a jump to another stack.
+#undef _FORTIFY_SOURCE
 
-// Without these, a float would go through the function of double.
-using std::asin;
-using std::atan2;
-using std::fabs;
-using std::sqrt;
+// Headers of C alone: those of C++ take longer to compile than a kernel does.
+#include <setjmp.h>
+#include <string.h>
+#include <ucontext.h>
+
+// Both for each, as otherwise a float would go through the function of double.
+static inline float asin(float x) { return __builtin_asinf(x); }
+static inline double asin(double x) { return __builtin_asin(x); }
+static inline float atan2(float y, float x) { return __builtin_atan2f(y, x); }
+static inline double atan2(double y, double x) { return __builtin_atan2(y, x); }
+static inline float fabs(float x) { return __builtin_fabsf(x); }
+static inline double fabs(double x) { return __builtin_fabs(x); }
+static inline double rint(double x) { return __builtin_rint(x); }
+static inline float sqrt(float x) { return __builtin_sqrtf(x); }
+static inline double sqrt(double x) { return __builtin_sqrt(x); }
 
 #define __device__
 #define __global__
@@ -31,24 +38,53 @@ namespace fibers {
 
 enum Meeting { nowhere, barrier, shuffle, vote, finished };
 
+// A fiber lives as long as the library, and runs a thread of one block after the other.
 struct Fiber {
-    ucontext_t context;
-    std::vector<char> stack = std::vector<char>(1 << 16);
+    ucontext_t start;
+    bool is_started = false;
+    jmp_buf place; // where it waits
+    char stack[1 << 16];
     Meeting at[2]; // the last two meetings, by parity, and what was brought along
     char brought[2][8];
     long n_meetings;
 };
 
-static std::vector<Fiber> all;
-static ucontext_t scheduler;
-static std::function<void()> kernel;
+static Fiber *all;
+static int n_fibers;
+static jmp_buf scheduler;
+static void (*kernel)(const void *);
+static const void *arguments;
 static bool failed;
+
+// These jumps take a hundredth of the time of swapcontext, which asks the kernel of the
+// system for the mask of signals. Each is a call of its own, so that no variable of the
+// caller changes between a place and the return to it.
+__attribute__((noinline)) static void go_on(Fiber &fiber)
+{
+    if (_setjmp(scheduler))
+        return;
+    if (fiber.is_started)
+        _longjmp(fiber.place, 1);
+    fiber.is_started = true;
+    setcontext(&fiber.start);
+}
+
+__attribute__((noinline)) static void wait(Fiber &fiber)
+{
+    if (!_setjmp(fiber.place))
+        _longjmp(scheduler, 1);
+}
 
 static void enter()
 {
-    Fiber &self = all[threadIdx.x];
-    kernel();
-    self.at[++self.n_meetings & 1] = finished;
+    const unsigned thread = threadIdx.x;
+    for (;;) {
+        kernel(arguments);
+        Fiber &self = all[thread];
+        self.at[++self.n_meetings & 1] = finished;
+        wait(self);
+        threadIdx.x = thread;
+    }
 }
 
 static void meet(Meeting meeting, const void *value = nullptr, size_t size = 0)
@@ -59,7 +95,7 @@ static void meet(Meeting meeting, const void *value = nullptr, size_t size = 0)
     self.at[parity] = meeting;
     if (size)
         memcpy(self.brought[parity], value, size);
-    swapcontext(&self.context, &scheduler);
+    wait(self);
     threadIdx.x = thread;
 }
 
@@ -74,17 +110,25 @@ static Meeting meeting_of(int thread)
     return all[thread].at[all[thread].n_meetings & 1];
 }
 
-static void run_block(bool backward)
+static void make_fibers(int n)
 {
-    const int n = (int)all.size();
-    for (Fiber &fiber : all) {
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.data();
-        fiber.context.uc_stack.ss_size = fiber.stack.size();
-        fiber.context.uc_link = &scheduler;
-        fiber.n_meetings = 0;
-        fiber.at[0] = fiber.at[1] = nowhere;
-        makecontext(&fiber.context, enter, 0);
+    delete[] all;
+    all = new Fiber[n_fibers = n];
+    for (int i = 0; i < n; ++i) {
+        Fiber &fiber = all[i];
+        getcontext(&fiber.start);
+        fiber.start.uc_stack.ss_sp = fiber.stack;
+        fiber.start.uc_stack.ss_size = sizeof fiber.stack;
+        fiber.start.uc_link = nullptr;
+        makecontext(&fiber.start, enter, 0);
+    }
+}
+
+static void run_block(int n, bool backward)
+{
+    for (int i = 0; i < n; ++i) {
+        all[i].n_meetings = 0;
+        all[i].at[0] = all[i].at[1] = nowhere;
     }
     for (bool running = true; running && !failed;) {
         running = false;
@@ -94,7 +138,7 @@ static void run_block(bool backward)
             if (meeting_of(thread) == finished)
                 continue;
             threadIdx.x = thread;
-            swapcontext(&scheduler, &fiber.context);
+            go_on(fiber);
             running = true;
         }
         // A warp shuffles and votes as a whole, and a barrier is for the whole block.
@@ -106,16 +150,19 @@ static void run_block(bool backward)
     }
 }
 
-static int launch(int grid_x, int grid_y, int threads, bool backward,
-                  std::function<void()> call)
+template <class Call>
+static int launch(int grid_x, int grid_y, int threads, bool backward, Call call)
 {
-    all = std::vector<Fiber>(threads);
-    kernel = call;
+    // After a failure, some are in the midst of a kernel.
+    if (failed || n_fibers < threads)
+        make_fibers(threads);
+    kernel = [](const void *call) { (*(const Call *)call)(); };
+    arguments = &call;
     failed = false;
     blockDim.x = threads;
     for (blockIdx.y = 0; blockIdx.y < (unsigned)grid_y; ++blockIdx.y)
         for (blockIdx.x = 0; blockIdx.x < (unsigned)grid_x; ++blockIdx.x)
-            run_block(backward);
+            run_block(threads, backward);
     return failed;
 }
 
