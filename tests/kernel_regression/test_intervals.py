@@ -64,11 +64,11 @@ def quantile(values, weight, coverage):
     return values[order][np.flatnonzero(reached >= needed - 1e-9)[0]]
 
 
-def brute_force(model, X, y, weight, X_test, unit):
-    """Ends of the jackknife+ intervals by refits, (n_test, n_outputs) each."""
-    of_test, of_itself = refitted(model, X, y, weight, X_test)
-    of_test = of_test.reshape(len(X), len(X_test), -1)
-    errors = np.abs(y - of_itself).reshape(len(X), -1)
+def brute_force(predictions, y, weight, unit):
+    """Ends of the jackknife+ intervals, (n_test, n_outputs) each, by those of refits."""
+    of_test, of_itself = predictions
+    of_test = of_test.reshape(*of_test.shape[:2], -1)
+    errors = np.abs(y - of_itself).reshape(len(y), -1)
     kept = weight > 0
     lower, upper = np.empty((2, *of_test.shape[1:]))
     for j in np.ndindex(lower.shape):
@@ -133,12 +133,12 @@ def test_intervals_and_attribution_are_those_of_refits(
     monkeypatch.setattr(Scaled, "rows", (X, weight))
     model = Scaled(alpha=0.3, fit_intercept=fit_intercept, **KERNELS[kernel])
     model.fit(X, y, weight if rows != "distinct" else None)
-    expected = brute_force(model, X, y, weight, X_test, model._weight_scale_)
+    of_test, of_itself = refitted(model, X, y, weight, X_test)
+    expected = brute_force((of_test, of_itself), y, weight, model._weight_scale_)
     found = model.predict_interval(X_test, coverage=COVERAGE)
     for values, ends in zip(found, expected, strict=True):
         # Targets are near seven, and ends may be near zero.
         assert_close(values, ends.reshape(values.shape), rtol=1e-12, atol=1e-12)
-    of_test, _ = refitted(model, X, y, weight, X_test)
     of_test[weight == 0] = model.predict(X_test)
     changes = np.moveaxis(of_test - model.predict(X_test), 0, 1)
     # Of predictions near seven.
