@@ -1,5 +1,6 @@
 """Settings that hold for the tests and for the doctests of package and README alike."""
 
+import gc
 import os
 from importlib.util import find_spec
 
@@ -15,6 +16,12 @@ if not find_spec("dask"):
     collect_ignore.append("sklearn_jlntk/dask")
 # Files of one name in two folders cannot both be searched for examples.
 collect_ignore_glob = ["tests/conftest.py", "tests/*/conftest.py"]
+
+
+def pytest_collection_finish():
+    """Leave modules and tests out of garbage collection: they live to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
