@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import blas, cholesky, qr, solve_triangular
+from scipy.linalg import blas, cholesky, eigh, qr, solve_triangular
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
@@ -122,8 +122,12 @@ class RidgesOnCenters:
 
         The pass is in coordinates in which S is the identity if R is its factor.
         """
-        gram, right = _gram(matrix, _basis(T, R), groups)
-        eigenvalues, vectors = np.linalg.eigh(R.T @ gram @ R)
+        gram, right = _gram(matrix, T, R, groups)
+        gram = R.T @ gram @ R
+        # The transpose of a symmetric matrix has the order of LAPACK, which needs no copy.
+        eigenvalues, vectors = eigh(
+            gram.T, overwrite_a=True, driver="evd", check_finite=False
+        )
         seen = vectors.T @ (R.T @ right)
         eigenvalues = np.clip(eigenvalues, 0.0, None)
         return cls(T, eigenvalues, vectors, seen, float(np.sum(groups.weight)))
@@ -193,12 +197,12 @@ class RidgesOnCenters:
     def leave_out(self, K, prior, groups, alpha, *, intercept):
         """`LeftOutRegressions` without some of the rows, each by itself.
 
-        K (n, M) is the kernel between them and the centers, and `prior` (n,) with
-        themselves.
+        K (n, M) is the kernel between them and the centers, which is overwritten, and
+        `prior` (n,) with themselves.
         """
         basis = solve_triangular(self.T, self.vectors)
         filtered, inverse = self._filtered(alpha), 1 / (self.eigenvalues + alpha)
-        sensitivity, variance = np.empty(K.shape), np.empty(len(K))
+        sensitivity, variance = K, np.empty(len(K))
         errors = np.empty(groups.targets.shape)
         for some in batches(len(K), _PANEL):
             rows, here = K[some] @ basis, groups.take(some)
@@ -265,14 +269,14 @@ def _basis(T, factor):
     return solve_triangular(T, solve_triangular(factor, np.eye(len(factor))))
 
 
-def _gram(matrix, basis, groups):
-    """Sums over the rows of outer products in a basis, and of products with targets.
+def _gram(matrix, T, R, groups):
+    """Sums over the rows of outer products, and of products with targets.
 
-    The basis (M, M) is upper triangular; after the targets of the groups comes a target of
-    one.
+    They are in the basis of the factors T and R. After the targets of the groups comes a
+    target of one.
     """
     like = matrix.centers.norms
-    basis = from_host(basis, like, like.dtype)
+    basis = from_host(_basis(T, R), like, like.dtype)
 
     def products(rows, panel):
         panel = _times_upper(panel, basis)

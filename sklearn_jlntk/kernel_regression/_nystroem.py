@@ -31,7 +31,7 @@ from sklearn_jlntk.kernel_regression._leave_one_out import (
 from sklearn_jlntk.kernel_regression._ridges_on_centers import (
     RidgesOnCentersEstimator,
 )
-from sklearn_jlntk.kernel_regression._training_rows import TrainingRows
+from sklearn_jlntk.kernel_regression._training_rows import Alike, TrainingRows
 from sklearn_jlntk.network._draw import warn_of_idle_parameters
 from sklearn_jlntk.out_of_core import RowChunks
 
@@ -280,19 +280,10 @@ class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimat
             weight = np.ones(len(z)) if weight is None else to_host(weight)
             weight = weight.astype(np.float64)
             self._scale_rows_by(rows.norm(weight))
-            hashes = rows.hashes()
-            distinct = rows.distinct(weight > 0, hashes)
-            like = prototype(rows.like)
-            n_positive = int(np.count_nonzero(weight))
-            self._draw(
-                (n_positive, X.shape[1]), y.shape[1:], lambda: len(distinct), like
-            )
-            # The first four seeds are those of C, A, v and B.
-            seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)[4]
-            drawn = self._draw_centers(rows, distinct, seed)
+            drawn, alike, seed = self._draw_all(rows, weight, y.shape[1:])
             rng = partial(np.random.default_rng, [seed, 1])
             if not isinstance(self.alpha, Real):
-                self._fit_candidates(rows, z, weight, hashes, drawn, rng())
+                self._fit_candidates(rows, z, weight, alike, drawn, rng())
                 self.n_iter_ = 1
                 return self
             solution = self._solve(rows, z, weight, drawn, rng)
@@ -313,6 +304,22 @@ class NystroemNTKKernel(RegressorMixin, RidgesOnCentersEstimator, CentersEstimat
         if isinstance(X, RowChunks):
             return TrainingRows(X, lambda part: validate_chunk(self, X, part))
         return TrainingRows(X)
+
+    def _draw_all(self, rows, weight, outputs):
+        """Draw what a network needs, the centers, with `Alike` of the rows, and a seed."""
+        hashes = rows.hashes()
+        distinct = rows.distinct(weight > 0, hashes)
+        n_positive = int(np.count_nonzero(weight))
+        self._draw(
+            (n_positive, rows.X.shape[1]),
+            outputs,
+            lambda: len(distinct),
+            prototype(rows.like),
+        )
+        # The first four seeds are those of C, A, v and B.
+        seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)[4]
+        drawn = self._draw_centers(rows, distinct, seed)
+        return drawn, Alike.of(hashes, drawn), seed
 
     def _solve(self, rows, targets, weight, drawn, rng):
         """`Solution` of the regression on drawn centers, by conjugate gradients.

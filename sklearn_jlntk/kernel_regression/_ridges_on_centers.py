@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import float_dtypes, from_host, name_of, to_host
-from sklearn_jlntk._validation import row_hashes
 from sklearn_jlntk.kernel_regression._direct_on_centers import (
     Groups,
     RidgesOnCenters,
@@ -37,15 +36,16 @@ _FEWEST_ROWS = 4
 class RidgesOnCentersEstimator(UncertainPredictions):
     """Mixin of `NystroemNTKKernel` with the fit to several ridges."""
 
-    def _fit_candidates(self, rows, targets, weight, hashes, drawn, rng):
+    def _fit_candidates(self, rows, targets, weight, alike, drawn, rng):
         """Set the model of the ridge with the best leave-one-out score.
 
+        `alike` are the `Alike` of the rows and the drawn ones; the weights are overwritten.
         It is computed in the dtype of the rows, unless rounding the kernel to it acts like
         a ridge that is not small beside the sum over the rows and the smallest candidate,
         or rows are so few that the regression comes near to their targets: what is left of
         them is rounding then.
         """
-        groups, unit = _grouped(targets, weight, hashes)
+        groups, unit = _grouped(targets, weight, alike.place)
         alphas = candidates(self.alpha, GRID, unit)
         scale = np.atleast_1d(self.target_scaling_.scale)
         for dtype in (dtypes := self._computing_dtypes_of(rows)):
@@ -71,7 +71,7 @@ class RidgesOnCentersEstimator(UncertainPredictions):
         self.loo_score_ = float(scores[chosen])
         self.loo_scores_ = from_host(scores, like, float_dtypes(like)[-1])
         self._keep_model(ridges.coefficients(self.alpha_ / unit)[:, :-1])
-        positions = _left_out_positions(groups.weight, hashes, row_hashes(drawn))
+        positions = _left_out_positions(groups.weight, alike.is_center)
         self._keep_left_out(rows, groups, ridges, self.alpha_ / unit, positions, rng)
 
     def _ridges(self, matrix, T, groups, least_alpha, *, is_widest):
@@ -135,22 +135,24 @@ class RidgesOnCentersEstimator(UncertainPredictions):
             )
 
 
-def _grouped(targets, weight, hashes):
-    """`Groups` of the samples by the hashes of their rows, and the typical weight."""
-    place = np.unique(hashes, return_inverse=True)[1]
-    totals = np.bincount(place, weight)
+def _grouped(targets, weight, place):
+    """`Groups` of the samples of the same place, and the typical weight of a place.
+
+    The weights are divided by it in place.
+    """
+    totals = weight if place is None else np.bincount(place, weight)
     unit = typical_weight(totals[totals > 0])
-    is_repeated = len(totals) < len(place)
-    return Groups.of(targets, weight / unit, place if is_repeated else None), unit
+    weight /= unit
+    return Groups.of(targets, weight, place), unit
 
 
-def _left_out_positions(weight, hashes, center_hashes):
+def _left_out_positions(weight, is_center):
     """Positions of the rows with a weight that are no centers, if these are most of them.
 
     A center stays when its row is left out, and its error is larger than that of a new
     row. The other rows are like new ones.
     """
     counted = weight > 0
-    others = counted & ~np.isin(hashes, center_hashes)
+    others = counted & ~is_center
     few = np.count_nonzero(others) < _LEAST_SHARE * np.count_nonzero(counted)
     return np.flatnonzero(counted if few else others)

@@ -4,15 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
+from sklearn_jlntk._backend.slices import batches
 from sklearn_jlntk._backend.sparse_rows import take_rows
 from sklearn_jlntk._validation import RowNorm, row_hashes
 from sklearn_jlntk.kernel_regression._base import numbers_of
 
-__all__ = ["TrainingRows"]
+__all__ = ["Alike", "TrainingRows"]
+
+# Hashes compared with those of the centers at a time.
+_AT_ONCE = 2**17
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +84,29 @@ class TrainingRows:
             is_sparse = sparse.issparse(taken[0])
             rows = sparse.vstack(taken, "csr") if is_sparse else np.concatenate(taken)
         return take_rows(rows, np.argsort(order))
+
+
+class Alike(NamedTuple):
+    """Which rows are equal to each other, and to centers.
+
+    Parameters
+    ----------
+    place : ndarray of shape (n_samples,) or None
+        Position of each row among the distinct ones; None if no row repeats.
+    is_center : bool ndarray of shape (n_samples,)
+        Whether a row is one of the centers.
+    """
+
+    place: np.ndarray | None
+    is_center: np.ndarray
+
+    @classmethod
+    def of(cls, hashes, centers):
+        """`Alike` of rows, given by their hashes, and of centers."""
+        in_order = np.sort(hashes)
+        is_repeated = np.any(in_order[1:] == in_order[:-1])
+        place = np.unique(hashes, return_inverse=True)[1] if is_repeated else None
+        of_centers = row_hashes(centers)
+        # A few at a time, as each of them is sorted with the centers.
+        pieces = [hashes[some] for some in batches(len(hashes), _AT_ONCE)]
+        return cls(place, np.concatenate([np.isin(a, of_centers) for a in pieces]))

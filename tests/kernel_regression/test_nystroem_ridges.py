@@ -15,7 +15,8 @@ from sklearn_jlntk import NTKKernel, NystroemNTKKernel
 from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk._validation import RowNorm
 from sklearn_jlntk.kernel_regression import _direct_on_centers as direct
-from sklearn_jlntk.kernel_regression import _ridges_on_centers
+from sklearn_jlntk.kernel_regression import _ridges_on_centers, _training_rows
+from sklearn_jlntk.kernel_regression._training_rows import Alike, TrainingRows
 from sklearn_jlntk.out_of_core import RowChunks
 
 ALPHAS = np.logspace(-3, 2, 6)
@@ -348,6 +349,24 @@ def test_one_ridge_has_the_score_that_it_has_among_several(rows, n_outputs, dtyp
         one = clone(model).set_params(alpha=[alpha]).fit(X, y, weight)
         tolerance = 1e-5 if dtype == "f4" else 1e-10
         assert one.loo_score_ == pytest.approx(score, rel=tolerance)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_rows_that_are_alike_are_found_a_few_at_a_time(repeats, kind, monkeypatch):
+    monkeypatch.setattr(_training_rows, "_AT_ONCE", 7)
+    X = problem()[0]
+    if repeats:
+        X[7], X[9], X[12] = X[2], X[2], X[0]
+    X, centers = kind(X), np.vstack([X[2:40:5], np.ones((1, 5))])
+    alike = Alike.of(TrainingRows(X).hashes(), kind(centers))
+    rows = X.toarray() if kind is sparse.csr_array else X
+    equal = np.all(rows[:, None] == rows, axis=2)
+    if repeats:
+        assert_same(alike.place[:, None] == alike.place, equal)
+    else:
+        assert alike.place is None
+    assert_same(alike.is_center, np.any(equal[:, 2:40:5], axis=1))
 
 
 def test_memory_is_a_few_numbers_for_each_row():
