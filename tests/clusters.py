@@ -1,5 +1,6 @@
 """Small Dask clusters for tests, and calls with a time limit."""
 
+import multiprocessing
 import threading
 
 import pytest
@@ -8,10 +9,23 @@ import pytest
 SECONDS = 120
 
 
-def start_cluster(n_workers=2, **options):
-    """Cluster of worker processes with one thread each, on sockets of this machine."""
-    from distributed import LocalCluster
+def start_cluster(n_workers=2, *, forked=True, **options):
+    """Cluster of worker processes with one thread each, on sockets of this machine.
 
+    Where the system can, workers are forked from a process that has made the imports, which
+    take longer than most of these tests; with `forked=False` each is a new interpreter.
+    """
+    import dask
+    from distributed import LocalCluster
+    from distributed.utils import get_mp_context
+
+    can_fork = "forkserver" in multiprocessing.get_all_start_methods()
+    method = "forkserver" if forked and can_fork else "spawn"
+    # Of this process, as a worker that dies is started again by the same method.
+    dask.config.set({"distributed.worker.multiprocessing-method": method})
+    context = get_mp_context()
+    if method == "forkserver":
+        context.set_forkserver_preload(["distributed", "sklearn_jlntk.dask"])
     options = {"threads_per_worker": 1, "processes": True, **options}
     return LocalCluster(
         n_workers=n_workers,

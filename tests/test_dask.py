@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from assertions import assert_close
+from clusters import start_cluster
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
@@ -37,25 +38,12 @@ def da():
     return pytest.importorskip("dask.array")
 
 
-def start_cluster(n_workers=2):
-    """Cluster of worker processes with one thread each, connected by sockets."""
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-    )
-
-
 @pytest.fixture(scope="module")
 def client(da):
-    """Client of two worker processes."""
+    """Client of two worker processes, each a new interpreter."""
     from distributed import Client
 
-    with start_cluster() as cluster, Client(cluster) as client:
+    with start_cluster(forked=False) as cluster, Client(cluster) as client:
         yield client
 
 

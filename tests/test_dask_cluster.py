@@ -489,12 +489,12 @@ def test_warning_if_features_nearly_exceed_memory(small_memory, estimator, monke
 
 @pytest.mark.slow
 def test_rows_may_exceed_memory_if_features_fit(small_memory):
-    """Three GiB of rows on two workers of 512 MiB; no worker is restarted."""
+    """Rows of 1.5 GiB on two workers of 512 MiB; no worker is restarted."""
     before = small_memory.run(os.getpid)
-    n_rows = 3 * 2**17
+    n_rows = 3 * 2**16
     y = da.arange(n_rows, dtype="f4", chunks=2**12) / n_rows
     X = y[:, None] * np.linspace(0.5, 1, 2048, dtype="f4")
-    assert X.nbytes == 3 * 2**30
+    assert X.nbytes == 3 * 2**29
     params = {**PARAMS, "width": 8, "n_components": 8, "max_iter": 1}
     params["learning_rate"] = 1e-7
     in_time(DaskJLFactorizedNTKRegressor(**params).fit, X, y)
