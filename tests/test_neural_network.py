@@ -246,7 +246,7 @@ def test_wide_network_approaches_kernel_ridge():
     X_new, _ = data(n=20, d=6, seed=1)
     widths, gaps = [1024, 4096, 16384, 65536], []
     for width in widths:
-        model = regressor(width=width, alpha=0.1, max_iter=1500).fit(X, y)
+        model = regressor(width=width, alpha=0.1, max_iter=500).fit(X, y)
         H, H_new = model.ntk(X, at="init"), model.ntk(X_new, X, at="init")
         ridge = KernelRidge(alpha=0.1, kernel="precomputed")
         ridge.fit(H, y - y.mean())

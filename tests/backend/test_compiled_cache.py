@@ -46,11 +46,22 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.fixture(scope="module")
+def files_of_two(tmp_path_factory):
+    """Folder with the files of two functions."""
+    folder = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(numba.config, "CACHE_DIR", str(folder))
+        assert compile_and_call() == [0, 0]
+        assert compile_and_call() == [2, 0]  # what `outer` calls is part of it
+    return folder
+
+
 @pytest.fixture
-def filled(folder):
+def filled(folder, files_of_two):
     """The folder with the files of two functions in it."""
-    assert compile_and_call() == [0, 0]
-    assert compile_and_call() == [2, 0]  # what `outer` calls is part of it
+    shutil.copytree(files_of_two, folder)
+    assert compile_and_call() == [2, 0]
     return folder
 
 

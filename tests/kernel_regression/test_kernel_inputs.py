@@ -81,7 +81,7 @@ def test_rows_on_disk_give_the_same_model(kernel, kinds_of_rows):
 @with_one_alpha
 def test_memory_map_larger_than_a_chunk(kernel, dtype, tmp_path):
     # A chunk has 16 MiB, and this is half as much again.
-    n, d = 600, 3 * 2**23 // (600 * np.dtype(dtype).itemsize)
+    n, d = 120, 3 * 2**23 // (120 * np.dtype(dtype).itemsize)
     X, y = data(n, d, dtype)
     on_disk = memory_map(tmp_path / "X", X)
     assert on_disk.nbytes > 2**24

@@ -80,7 +80,7 @@ class Scaled(NystroemNTKKernel):
 @pytest.mark.parametrize("n_outputs", [None, 2])
 @pytest.mark.parametrize("rows", ["distinct", "weighted", "repeated"])
 def test_leave_one_out_is_leaving_one_out(rows, n_outputs, fit_intercept, monkeypatch):
-    X, y, weight, X_test = problem(n_outputs=n_outputs)
+    X, y, weight, X_test = problem(n=35, n_outputs=n_outputs)
     if rows == "distinct":
         weight = np.ones(len(X))
     if rows == "repeated":
@@ -99,7 +99,8 @@ def test_leave_one_out_is_leaving_one_out(rows, n_outputs, fit_intercept, monkey
             others = place != place[i]
             left.fit(X[others], y[others], weight[others])
             predicted[i] = left.predict(X[i : i + 1])[0]
-            without[i] = left.predict(X_test)
+            if alpha == model.alpha_:
+                without[i] = left.predict(X_test)
         squares = np.mean((y - predicted).reshape(len(y), -1) ** 2, axis=1)
         assert score == pytest.approx(-np.average(squares, weights=weight), rel=1e-9)
         if alpha != model.alpha_:
