@@ -155,11 +155,14 @@ WITH_NONE = {"Any", "ClassWeight", "RandomSource", "RandomState"}
 FAMILY = {"n_out": "int", "n_in": "int", "like": "AnyArray", "n_nonzeros": "int"}
 RETURNS = {"draw": "Self", "naming_rows": "Any"}
 # Methods whose answer depends on a parameter.
+_WITH_STD = (
+    "def predict(self, X: Rows, return_std: Literal[False] = False) -> Array: ...",
+    "def predict(self, X: Rows, return_std: Literal[True]) -> tuple[Array, Array]: ...",
+)
 OVERLOADS = {
-    "NTKKernel.predict": (
-        "def predict(self, X: Rows, return_std: Literal[False] = False) -> Array: ...",
-        "def predict(self, X: Rows, return_std: Literal[True]) -> tuple[Array, Array]: ...",
-    ),
+    "JLFactorizedNTKEnsemble.predict": _WITH_STD,
+    "NTKKernel.predict": _WITH_STD,
+    "NystroemNTKKernel.predict": _WITH_STD,
 }
 # Methods with names that are not read off.
 SPECIAL = {

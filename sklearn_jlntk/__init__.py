@@ -10,6 +10,7 @@ from sklearn_jlntk.kernel_regression import (
 )
 from sklearn_jlntk.neural_network import (
     JLFactorizedNTKClassifier,
+    JLFactorizedNTKEnsemble,
     JLFactorizedNTKRegressor,
 )
 from sklearn_jlntk.random_projection import FJLT
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     "FJLT",
     "JLFactorizedNTKClassifier",
+    "JLFactorizedNTKEnsemble",
     "JLFactorizedNTKRegressor",
     "NTKKernel",
     "NTKKernelClassifier",

@@ -6,6 +6,7 @@ from sklearn.base import clone, is_classifier
 from sklearn_jlntk import (
     FJLT,
     JLFactorizedNTKClassifier,
+    JLFactorizedNTKEnsemble,
     JLFactorizedNTKRegressor,
     NTKKernel,
     NTKKernelClassifier,
@@ -41,6 +42,9 @@ ESTIMATORS = {
     ),
     "dense": JLFactorizedNTKRegressor(
         factorization="dense", normalize=None, learning_rate=1e-4, **NETWORK
+    ),
+    "ensemble": JLFactorizedNTKEnsemble(
+        JLFactorizedNTKRegressor(alpha=20.0, **NETWORK), n_estimators=2, random_state=0
     ),
     "classifier": JLFactorizedNTKClassifier(normalize="bias-unit", **NETWORK),
     **{

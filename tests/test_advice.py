@@ -31,7 +31,8 @@ NETWORKS = [JLFactorizedNTKRegressor, JLFactorizedNTKClassifier]
 SCALING = {
     name: estimator
     for name, estimator in ESTIMATORS.items()
-    if not name.startswith("FJLT") and estimator.normalize not in ("unit", None)
+    if not name.startswith("FJLT")
+    and getattr(estimator, "normalize", None) not in ("unit", None)
 }
 
 

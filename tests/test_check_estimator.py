@@ -13,7 +13,11 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklearn_jlntk import JLFactorizedNTKClassifier, JLFactorizedNTKRegressor
+from sklearn_jlntk import (
+    JLFactorizedNTKClassifier,
+    JLFactorizedNTKEnsemble,
+    JLFactorizedNTKRegressor,
+)
 
 # The checks fit noise with the default number of steps.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -30,9 +34,11 @@ VARIANTS = [
     JLFactorizedNTKRegressor(factorization="dense", **FEW_STEPS),
     JLFactorizedNTKClassifier(factorization="abc", **FEW_STEPS),
 ]
+# An ensemble computes by its networks.
+ENSEMBLE = JLFactorizedNTKEnsemble(n_estimators=2)
 
 
-@parametrize_with_checks(DEFAULTS + VARIANTS)
+@parametrize_with_checks([*DEFAULTS, *VARIANTS, ENSEMBLE])
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -57,7 +63,7 @@ def test_array_api_checks_run(estimator):
     }
 
 
-@pytest.mark.parametrize("estimator", DEFAULTS + VARIANTS[:2], ids=str)
+@pytest.mark.parametrize("estimator", [*DEFAULTS, *VARIANTS[:2], ENSEMBLE], ids=str)
 @pytest.mark.parametrize(
     "check",
     [

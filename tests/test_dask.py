@@ -215,6 +215,29 @@ def test_empty_chunks_have_no_predictions(client, da, data):
     assert model.predict(rows[rows[:, 0] > 1e9]).compute().shape == (0, 2)
 
 
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_reports_and_attribution_are_those_of_one_machine(
+    kind, client, data, labels, da
+):
+    from sklearn_jlntk.dask import (
+        DaskJLFactorizedNTKClassifier,
+        DaskJLFactorizedNTKRegressor,
+    )
+
+    X, y = data[0], data[1]
+    network = DaskJLFactorizedNTKRegressor
+    if kind == "classifier":
+        network, y = DaskJLFactorizedNTKClassifier, labels
+    model = network(client=client, width=64, max_iter=5, tol=None, random_state=0)
+    model.fit(X, y)
+    local = model.to_local()
+    assert str(model.diagnose(X, y)) == str(local.diagnose(X, y))
+    expected = local.attribute(X[:3], X, y)
+    assert_close(model.attribute(X[:3], X, y), expected)
+    rows = da.from_array(X, chunks=(20, -1))
+    assert_close(model.attribute(rows[:3], rows, y), expected)
+
+
 def test_to_local_predicts_the_same(client, data):
     X, y, _ = data
     model = DaskJLFactorizedNTKRegressor(**PARAMS).fit(X, y)

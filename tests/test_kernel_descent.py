@@ -203,29 +203,23 @@ def test_distance_from_recorded_losses_shrinks_with_width(data, alpha):
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
 @pytest.mark.parametrize("alpha", [0.0, 0.7])
-@pytest.mark.parametrize("step", [0, 1, 7, 40])
-def test_attribution_begins_as_a_falling_weight_does(n_outputs, alpha, weighted, step):
+@pytest.mark.parametrize("step", [0, 1, 2, 40, 64, 65, 200])
+def test_attribution_is_the_descent_without_the_row(n_outputs, alpha, weighted, step):
     model = Linear(n_outputs, alpha, weighted)
     cross, weight = model.J_others @ model.J.T, model.weight
-    changes = model.foretold().attribute(cross, step)
+    descent = model.foretold()
+    changes = descent.attribute(cross, step)
     assert changes.shape == (4, 9, *n_outputs)
     for i in range(9):
-        # How far the output at row i follows its target, by a second training.
-        moved = Linear(n_outputs, alpha, weighted)
-        moved.y[i] += 1.0
-        outputs = [
-            (m.y - m.foretold().residual(step))[i].reshape(-1)[0]
-            for m in (moved, model)
-        ]
-        kept = 1 - (outputs[0] - outputs[1])
-        ends = []
-        for factor in (1 - 1e-4, 1 + 1e-4):
-            model.weight = weight * np.where(np.arange(9) == i, factor, 1.0)
-            ends.append(model.foretold().predictions(cross, step))
-        model.weight = weight
-        expected = (ends[0] - ends[1]) / 2e-4 / (kept if weight[i] else 1.0)
-        # Differences of outputs that agree to ten digits.
-        assert_close(changes[:, i], expected, rtol=1e-5, atol=1e-8)
+        without = theory.kernel_descent(
+            model.kernel,
+            model.y,
+            learning_rate=descent.learning_rate,
+            alpha=alpha,
+            sample_weight=np.where(np.arange(9) == i, 0.0, weight),
+        )
+        change = without.predictions(cross, step) - descent.predictions(cross, step)
+        assert_close(changes[:, i], change, rtol=1e-8, atol=1e-11)
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
@@ -260,10 +254,7 @@ def test_attribution_ranks_rows_as_retrained_networks_do():
     network = JLFactorizedNTKRegressor(
         width=2048, max_iter=60, tol=None, fit_intercept=False, random_state=0
     ).fit(X, y)
-    descent = theory.kernel_descent(
-        network.ntk(X), y, learning_rate=network.learning_rate_
-    )
-    changes = descent.attribute(network.ntk(others, X), network.n_iter_)
+    changes = network.attribute(others, X, y)
     rows = np.arange(0, 60, 3)
     network.set_params(learning_rate=network.learning_rate_)
     before, retrained = network.predict(others), []
@@ -274,4 +265,4 @@ def test_attribution_ranks_rows_as_retrained_networks_do():
         spearmanr(changes[i, rows], np.array(retrained)[:, i]).statistic
         for i in range(5)
     ]
-    assert np.mean(correlations) > 0.9
+    assert np.mean(correlations) > 0.95

@@ -19,6 +19,7 @@ NAMES = {
     "sklearn_jlntk": {
         "FJLT",
         "JLFactorizedNTKClassifier",
+        "JLFactorizedNTKEnsemble",
         "JLFactorizedNTKRegressor",
         "NTKKernel",
         "NTKKernelClassifier",
@@ -94,6 +95,12 @@ REQUIRED = inspect.Parameter.empty
 SIGNATURES = {
     "JLFactorizedNTKRegressor": {"*": None, **NETWORK_PARAMETERS},
     "JLFactorizedNTKClassifier": {"*": None, **CLASSIFIER_PARAMETERS},
+    "JLFactorizedNTKEnsemble": {
+        "estimator": None,
+        "*": None,
+        "n_estimators": 16,
+        "random_state": None,
+    },
     "dask.DaskJLFactorizedNTKRegressor": {
         "*": None,
         "client": None,
@@ -192,11 +199,12 @@ SIGNATURES = {
 
 METHODS = {
     "JLFactorizedNTKRegressor": (
-        "diagnose effective_weights fit lambda_0 ntk partial_fit predict score"
+        "attribute diagnose effective_weights fit lambda_0 ntk partial_fit predict score"
     ),
     "JLFactorizedNTKClassifier": (
-        "decision_function diagnose fit lambda_0 ntk partial_fit predict score"
+        "attribute decision_function diagnose fit lambda_0 ntk partial_fit predict score"
     ),
+    "JLFactorizedNTKEnsemble": "fit predict sample_y score",
     "dask.DaskJLFactorizedNTKRegressor": "fit partial_fit predict score to_local",
     "dask.DaskJLFactorizedNTKClassifier": (
         "decision_function fit partial_fit predict score to_local"

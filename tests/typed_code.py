@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn_jlntk import (
     FJLT,
     JLFactorizedNTKClassifier,
+    JLFactorizedNTKEnsemble,
     JLFactorizedNTKRegressor,
     NTKKernel,
     NTKKernelClassifier,
@@ -74,6 +75,12 @@ def networks() -> NTKReport:
     assert_type(model.ntk(X, X[:3], at="init"), Array)
     assert_type(model.lambda_0(X), float)
     assert_type(model.get_params(), dict[str, Any])
+    assert_type(model.attribute(X[:3], X, y), Array)
+    ensemble = JLFactorizedNTKEnsemble(model, n_estimators=2).fit(X, y)
+    assert_type(ensemble.predict(X), Array)
+    assert_type(ensemble.predict(X, return_std=True), tuple[Array, Array])
+    assert_type(ensemble.sample_y(X), Array)
+    assert_type(ensemble.estimator_, JLFactorizedNTKRegressor)
     monitor = NTKMonitor(every=5)
     model.set_callbacks(monitor, Checkpoint("model.checkpoint", every=50)).fit(X, y)
     load_checkpoint("model.checkpoint")

@@ -69,6 +69,7 @@ BENCHMARKS = {
     "curves": "quality.curves",
     "foretold-errors": "quality.foretold_errors",
     "attribution": "quality.attribution",
+    "ensemble": "quality.ensemble",
     "sizes": "quality.sizes",
     "gpu": "gpu.card",
     "fingerprints": "reproduction.fingerprints",

@@ -33,6 +33,7 @@ from sklearn_jlntk._validation._scaling import (
     TargetMoments,
     TargetScaling,
     has_constant,
+    typical_weight,
     warn_of_unscaled_columns,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "move_beside",
     "row_hashes",
     "take_labels",
+    "typical_weight",
     "unchanged_on_error",
     "validate_chunk",
     "validate_rows",

@@ -35,6 +35,7 @@ __all__ = [
     "RowScaling",
     "TargetMoments",
     "TargetScaling",
+    "typical_weight",
     "warn_of_unscaled_columns",
 ]
 
@@ -350,3 +351,15 @@ class TargetMoments:
         scale = np.where(given, 1.0, spread)
         with np.errstate(over="ignore"):
             return TargetScaling(mean, scale, float(np.mean(scale**2)))
+
+
+def typical_weight(weight):
+    """Weight of the row at which, sorted by weight, half of the total weight is reached.
+
+    It is proportional to a common factor of the weights, and independent of the number of
+    rows and of rows of little weight.
+    """
+    ordered = np.sort(weight)
+    reached = np.cumsum(ordered)
+    # Slightly less than half, so that rounding does not decide between two rows.
+    return float(ordered[np.searchsorted(reached, reached[-1] / 2 * (1 - 1e-9))])

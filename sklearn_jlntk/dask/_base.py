@@ -100,6 +100,20 @@ class DaskEstimator(NetworkEstimator):
         n_threads = sum(self.client_.nthreads().values())
         return host_table(self, X, y, sample_weight, n_threads, **options)
 
+    # Reports and attribution compare all pairs of rows, on one machine.
+
+    def _check(self, X, y, sample_weight, *, reset):
+        """Rows in memory, targets and weights, validated as by `to_local`."""
+        return self.to_local()._check(X, y, sample_weight, reset=reset)
+
+    def _targets_of(self, y):
+        """Real targets."""
+        return self.to_local()._targets_of(y)
+
+    def _weights_of(self, y, sample_weight):
+        """Weights of rows in the loss."""
+        return self.to_local()._weights_of(y, sample_weight)
+
     def _check_supported(self):
         """Raise ValueError for a device that the workers do not support."""
         if self.device == "cuda":

@@ -13,13 +13,14 @@ from sklearn_jlntk._validation import (
     check_two_classes,
     in_memory,
     take_labels,
+    typical_weight,
     unchanged_on_error,
     validate_rows_and_labels,
     warn_of_unscaled_columns,
     weight_classes,
 )
 from sklearn_jlntk.kernel_regression._dual_estimator import DualEstimator
-from sklearn_jlntk.kernel_regression._leave_one_out import CLASS_GRID, typical_weight
+from sklearn_jlntk.kernel_regression._leave_one_out import CLASS_GRID
 from sklearn_jlntk.kernel_regression._probabilities import (
     SCORES,
     LabelledSamples,

@@ -16,6 +16,7 @@ from sklearn_jlntk._backend.array_api import (
     to_host,
 )
 from sklearn_jlntk._backend.sparse_rows import take_rows
+from sklearn_jlntk._validation import typical_weight
 from sklearn_jlntk.kernel_regression._base import (
     KernelEstimator,
     numbers_of,
@@ -26,7 +27,6 @@ from sklearn_jlntk.kernel_regression._leave_one_out import (
     GRID,
     candidates,
     choose_alpha,
-    typical_weight,
 )
 from sklearn_jlntk.kernel_regression._left_out import Attribution, Samples, leave_out
 from sklearn_jlntk.kernel_regression._metric import MetricEstimator

@@ -25,7 +25,6 @@ __all__ = [
     "candidates",
     "choose_alpha",
     "means_of_others",
-    "typical_weight",
     "with_column_of_ones",
 ]
 
@@ -189,15 +188,3 @@ def _sums_of_others(a):
     np.cumsum(a[:-1], axis=0, out=before[1:])
     np.cumsum(a[:0:-1], axis=0, out=after[-2::-1])
     return before + after
-
-
-def typical_weight(weight):
-    """Weight of the row at which, sorted by weight, half of the total weight is reached.
-
-    It is proportional to a common factor of the weights, and independent of the number of
-    rows and of rows of little weight.
-    """
-    ordered = np.sort(weight)
-    reached = np.cumsum(ordered)
-    # Slightly less than half, so that rounding does not decide between two rows.
-    return float(ordered[np.searchsorted(reached, reached[-1] / 2 * (1 - 1e-9))])

@@ -18,6 +18,7 @@ from sklearn_jlntk._backend.array_api import (
 from sklearn_jlntk._backend.user_warnings import warn_user
 from sklearn_jlntk._validation import (
     Interval,
+    typical_weight,
     unchanged_on_error,
     validate_chunk,
     validate_rows_and_targets,
@@ -26,7 +27,6 @@ from sklearn_jlntk.kernel_regression._centers import CentersEstimator
 from sklearn_jlntk.kernel_regression._conjugate_gradients import solve_on_centers
 from sklearn_jlntk.kernel_regression._leave_one_out import (
     ALPHA_CONSTRAINTS,
-    typical_weight,
 )
 from sklearn_jlntk.kernel_regression._ridges_on_centers import (
     RidgesOnCentersEstimator,

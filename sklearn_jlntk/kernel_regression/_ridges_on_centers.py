@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import float_dtypes, from_host, name_of, to_host
+from sklearn_jlntk._validation import typical_weight
 from sklearn_jlntk.kernel_regression._direct_on_centers import (
     Groups,
     RidgesOnCenters,
@@ -16,7 +17,6 @@ from sklearn_jlntk.kernel_regression._leave_one_out import (
     GRID,
     best_place,
     candidates,
-    typical_weight,
 )
 from sklearn_jlntk.kernel_regression._left_out import Samples, UncertainPredictions
 from sklearn_jlntk.kernels._matrix import assemble

@@ -17,14 +17,14 @@ from sklearn_jlntk._validation import (
     Interval,
     ReleasedMixin,
     StrOptions,
-    cast_rows,
     check_same_namespace,
     validate_rows,
 )
 from sklearn_jlntk.diagnostics import NTKReport
 from sklearn_jlntk.network import FactorizedNetwork
 from sklearn_jlntk.network._draw import Architecture, resolve_sizes
-from sklearn_jlntk.neural_network._samples import Start
+from sklearn_jlntk.neural_network._attribution import changes_without_rows
+from sklearn_jlntk.neural_network._samples import Start, as_fit_computes
 from sklearn_jlntk.ntk import empirical_ntk, infinite_width_ntk, smallest_eigenvalue
 from sklearn_jlntk.operators import SKETCHES
 from sklearn_jlntk.out_of_core import RowChunks
@@ -292,6 +292,44 @@ class NetworkEstimator(CallbackSupportMixin, ReleasedMixin, BaseEstimator):
             **self._sizes_to_compare(*X.shape)._asdict(),
         )
 
+    def attribute(self, X, X_train, y_train, sample_weight=None):
+        r"""Changes of the outputs when one training row is left out.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_rows, n_features)
+            Rows, as for `predict`.
+        X_train : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows of `fit`, which the network does not keep.
+        y_train : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets or labels.
+        sample_weight : float or array-like of shape (n_samples,), default=None
+            Weights as in `fit`; `class_weight` is applied to them.
+
+        Returns
+        -------
+        changes : array of shape (n_rows, n_samples) or (n_rows, n_samples, n_outputs)
+            Output without the row minus that with all, as by `predict` of the regressor
+            and `decision_function` of the classifier; in the dtype of X.
+
+        Raises
+        ------
+        ValueError
+            If the network was fitted with early stopping, which counts other steps.
+
+        Notes
+        -----
+        By :meth:`theory.KernelDescent.attribute`, for all steps that were taken and with
+        the kernel :math:`H(T)` of the fitted weights in the place of :math:`H(t)`. The
+        mean of the targets, the constant of `normalize` and the learning rate stay as
+        they are. Costs :math:`O(n^2 (m + T) + n^3)` operations.
+        """
+        return changes_without_rows(self, X, X_train, y_train, sample_weight)
+
+    def _weights_of(self, y, sample_weight):
+        """Weights of rows in the loss, which are those given."""
+        return sample_weight
+
     def _sizes_to_compare(self, n_samples, n_features):
         """Sizes of this network; sizes that it does not have are chosen by "auto"."""
         fitted = Architecture(**{k: self._fitted_with[k] for k in Architecture._fields})
@@ -321,12 +359,6 @@ def _checked(estimator, X, method):
     """Validated rows for a fitted estimator, in the namespace of the caller."""
     check_same_namespace(X, estimator, attribute="weights_", method=method)
     return validate_rows(estimator, X, reset=False)
-
-
-def as_fit_computes(estimator, X):
-    """Validated rows in the dtype of the fit, on the computing device."""
-    rows = cast_rows(X, estimator.weights_.dtype)
-    return host_or_cuda(rows, available_device(estimator.device))
 
 
 def convert_arrays(value, converter):

@@ -242,10 +242,7 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         with unchanged_on_error(self):
             X, y, sample_weight = self._check(X, y, sample_weight, reset=not resume)
             self._settle_classes(y, classes, resume=resume)
-            if self.class_weight is not None:
-                sample_weight = weight_classes(
-                    self.class_weight, self.classes_, y, sample_weight
-                )
+            sample_weight = self._weights_of(y, sample_weight)
             data = training_data(self, X, y, sample_weight, stratify=y)
             train(self, data, resume=resume, warn=warn)
         return self
@@ -271,6 +268,12 @@ class JLFactorizedNTKClassifier(ClassifierMixin, NetworkEstimator):
         elif classes is not None:
             check_same_classes(classes, self.classes_)
         check_two_classes(self.classes_)
+
+    def _weights_of(self, y, sample_weight):
+        """Weights of rows in the loss, with those of their classes."""
+        if self.class_weight is None:
+            return sample_weight
+        return weight_classes(self.class_weight, self.classes_, y, sample_weight)
 
     def _targets_of(self, y):
         """Targets of -1 and +1: (n,) for two classes, else (n, n_classes)."""

@@ -9,8 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 from sklearn_jlntk._validation import cast_results, check_same_namespace, validate_rows
-from sklearn_jlntk.neural_network._base import as_fit_computes
 from sklearn_jlntk.neural_network._reading import one_ahead
+from sklearn_jlntk.neural_network._samples import as_fit_computes
 from sklearn_jlntk.out_of_core import RowChunks
 
 # Numbers of scaled rows, or of their features, in one chunk of a prediction.
@@ -33,25 +33,34 @@ def by_chunks(estimator, X, outputs):
 
 def predicted_targets(estimator, X, method):
     """Predictions (n_samples,) or (n_samples, n_outputs), in the dtype of X."""
+    return values_of_rows(
+        estimator,
+        X,
+        method,
+        lambda model, features: model.target_scaling.invert(model.outputs(features)),
+    )
+
+
+def values_of_rows(estimator, X, method, values):
+    """Values of rows in the unit of the targets, in the dtype of X if it resolves them.
+
+    `values(model, features)` computes them for some rows, from the fitted model and the
+    projected rows (n_components, n_rows); the rows are the first axis of the result.
+    """
     check_same_namespace(X, estimator, attribute="weights_", method=method)
     X = validate_rows(estimator, X, reset=False)
     model = estimator.fitted_network()
-    network, initial_weights, weights, row_scaling, target_scaling, *_ = model
 
-    def outputs_of(X):
-        rows = row_scaling.apply(as_fit_computes(estimator, X))
-        features = network.features(rows)
-        outputs = network.outputs(weights, features)
-        if model.subtracts_start:
-            outputs = outputs - network.outputs(initial_weights, features)
-        outputs = target_scaling.invert(outputs)
-        return to_host(outputs) if estimator.device else outputs
+    def values_of(X):
+        rows = model.row_scaling.apply(as_fit_computes(estimator, X))
+        found = values(model, model.network.features(rows))
+        return to_host(found) if estimator.device else found
 
-    chunks = [outputs_of(X[rows, :]) for rows in _row_slices(estimator, X)]
-    outputs = array_namespace(*chunks).concat(chunks, axis=0)
-    if not target_scaling.is_resolved_by(X.dtype):
-        return outputs
-    return cast_results(outputs, X)
+    chunks = [values_of(X[rows, :]) for rows in _row_slices(estimator, X)]
+    found = array_namespace(*chunks).concat(chunks, axis=0)
+    if not model.target_scaling.is_resolved_by(X.dtype):
+        return found
+    return cast_results(found, X)
 
 
 def _row_slices(estimator, X):

@@ -117,6 +117,10 @@ class RowsOnDisk:
         """Host mask of the rows of positive weight; None if all are."""
         return positive_weights(self.sample_weight)
 
+    def hashes(self):
+        """Hash of each row, in one pass over the rows."""
+        return np.concatenate([row_hashes(rows) for _, rows in self._read()])
+
     def count_distinct(self):
         """Number of distinct rows of positive weight, in one pass over the rows."""
         distinct, positive = np.empty(0, np.uint64), self.positive()

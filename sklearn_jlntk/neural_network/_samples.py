@@ -16,6 +16,7 @@ from scipy import sparse
 
 from sklearn_jlntk._backend.array_api import (
     array_namespace,
+    available_device,
     from_host,
     host_or_cuda,
     prototype,
@@ -60,6 +61,13 @@ class Start(NamedTuple):
     target_scaling: object
     subtracts_start: bool
     mean_weight: float
+
+    def outputs(self, features):
+        """Outputs at `weights`, minus those at B(0) if these are subtracted."""
+        outputs = self.network.outputs(self.weights, features)
+        if self.subtracts_start:
+            outputs = outputs - self.network.outputs(self.initial_weights, features)
+        return outputs
 
     def samples(self, rows, y, sample_weight):
         """`Samples` of validated rows on the computing device, with their targets."""
@@ -278,9 +286,13 @@ class RowsInMemory:
         """Host mask of the rows of positive weight; None if all are."""
         return positive_weights(self.sample_weight)
 
+    def hashes(self):
+        """Hash of each row."""
+        return row_hashes(self.X)
+
     def count_distinct(self):
         """Number of distinct rows of positive weight."""
-        hashes, positive = row_hashes(self.X), self.positive()
+        hashes, positive = self.hashes(), self.positive()
         return np.unique(hashes if positive is None else hashes[positive]).size
 
     def labels(self):
@@ -312,6 +324,12 @@ def training_data(estimator, X, y, sample_weight, *, stratify=None):
         estimator.device,
         stratify,
     )
+
+
+def as_fit_computes(estimator, X):
+    """Validated rows in the dtype of the fit, on the computing device."""
+    rows = cast_rows(X, estimator.weights_.dtype)
+    return host_or_cuda(rows, available_device(estimator.device))
 
 
 def positive_weights(sample_weight):

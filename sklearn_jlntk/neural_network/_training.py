@@ -112,7 +112,7 @@ def _train_from(start, estimator, data, *, resume, warn):
             losses=[value / history.loss_unit for value in history.begun],
             on_step_begin=tasks.begin_step,
             on_step_end=tasks.end_step,
-            steps=_steps(estimator, loss, rate, resume),
+            steps=choose_steps(estimator, loss, rate, resume),
         )
     except KeyboardInterrupt:
         if tasks.latest is not None:
@@ -275,7 +275,7 @@ def _learning_rate(estimator, loss):
     return float(estimator.learning_rate)
 
 
-def _steps(estimator, loss, rate, resume):
+def choose_steps(estimator, loss, rate, resume):
     """Policy of the steps: plain, queued or planned on a device, or by events."""
     start = loss.start
     if is_queued(start.weights):
