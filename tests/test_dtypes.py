@@ -3,6 +3,8 @@
 float32 stays float32; every other dtype is float64.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 from assertions import assert_close
@@ -48,6 +50,12 @@ def check_answers(model, rows, dtype):
     return found
 
 
+@cache
+def fitted_to_dense(name, dtype):
+    """Estimator fitted on an array of a dtype."""
+    return fitted(ESTIMATORS[name], rows_of(dtype, np.asarray), Y)
+
+
 @pytest.mark.parametrize("of_fit", DTYPES)
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -56,7 +64,7 @@ def test_fit_and_predictions_have_the_dtype_of_rows(name, container, of_fit):
     for attribute in FITTED_ARRAYS:
         if hasattr(model, attribute):
             assert name_of(getattr(model, attribute)) == kept(of_fit)
-    from_dense = fitted(ESTIMATORS[name], rows_of(of_fit, np.asarray), Y)
+    from_dense = fitted_to_dense(name, of_fit)
     for of_predict in DTYPES:
         rows = rows_of(of_predict, container)
         same = answers(from_dense, rows)

@@ -1,5 +1,7 @@
 """Data frames whose columns are named like attributes of arrays, and kinds of y."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,10 +40,16 @@ def frame(request):
     return pytest.importorskip(request.param).DataFrame
 
 
+@cache
+def answers_for_arrays(name):
+    """Outputs of an estimator on arrays."""
+    return answers(fitted(ESTIMATORS[name], X, Y), X)
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_column_names_of_frames_are_ignored(name, frame):
     rows = frame(dict(zip(NAMES, X.T, strict=True)))
-    expected = answers(fitted(ESTIMATORS[name], X, Y), X)
+    expected = answers_for_arrays(name)
     for method, answer in answers(fitted(ESTIMATORS[name], rows, Y), rows).items():
         assert_close(np.asarray(answer), expected[method], rtol=1e-12, atol=1e-12)
 
@@ -67,24 +75,39 @@ REGRESSORS = [
 ]
 
 
+TARGETS = np.stack([Y, Y**2], axis=1)
+WEIGHT = np.linspace(0.5, 1.0, len(Y))
+
+
+@cache
+def predictions_of_two_outputs(name):
+    """Predictions for targets in an array."""
+    return fitted(ESTIMATORS[name], X, TARGETS).predict(X)
+
+
+@cache
+def predictions_in_namespace(name, xp):
+    """Predictions where rows, targets and weights are arrays of one namespace."""
+    rows = xp.asarray(X)
+    return fitted(ESTIMATORS[name], rows, xp.asarray(Y), xp.asarray(WEIGHT)).predict(
+        rows
+    )
+
+
 @pytest.mark.parametrize("column", ["chunks", "dtype", "shape"])
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_names_of_targets_are_ignored(name, column, frame):
-    targets = np.stack([Y, Y**2], axis=1)
     rows = frame({column: Y, "a": Y**2})
-    expected = fitted(ESTIMATORS[name], X, targets).predict(X)
-    assert_close(fitted(ESTIMATORS[name], X, rows).predict(X), expected, rtol=1e-12)
+    found = fitted(ESTIMATORS[name], X, rows).predict(X)
+    assert_close(found, predictions_of_two_outputs(name), rtol=1e-12)
 
 
 @pytest.mark.parametrize("as_given", [list, tuple, pd.Series, np.asarray])
 @pytest.mark.parametrize("name", REGRESSORS)
 def test_targets_and_weights_of_any_kind(name, as_given, xp):
-    weight = np.linspace(0.5, 1.0, len(Y))
     with config_context(array_api_dispatch=True):
         model = fitted(
-            ESTIMATORS[name], xp.asarray(X), as_given(Y), sample_weight=as_given(weight)
+            ESTIMATORS[name], xp.asarray(X), as_given(Y), sample_weight=as_given(WEIGHT)
         )
-        expected = fitted(
-            ESTIMATORS[name], xp.asarray(X), xp.asarray(Y), xp.asarray(weight)
-        )
-        assert_close(model.predict(xp.asarray(X)), expected.predict(xp.asarray(X)))
+        expected = predictions_in_namespace(name, xp)
+        assert_close(model.predict(xp.asarray(X)), expected)
