@@ -16,6 +16,7 @@ from sklearn_jlntk._validation import (
     RowScaling,
     TargetMoments,
     _scaling,
+    distinct_hashes,
     row_hashes,
 )
 
@@ -244,6 +245,14 @@ def test_distinct_rows_have_distinct_hashes(rows):
     rows = rows.astype(np.float64)
     assert np.unique(hashes_of(rows)).size == len(rows)
     assert np.unique(hashes_of(np.repeat(rows, 2, axis=0))).size == len(rows)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 1000])
+def test_distinct_hashes_are_sorted_without_repetitions(n):
+    hashes = np.random.default_rng(0).integers(0, 300, n).astype(np.uint64) << 54
+    before = hashes.copy()
+    np.testing.assert_array_equal(distinct_hashes(hashes), np.unique(hashes))
+    np.testing.assert_array_equal(hashes, before)
 
 
 def test_equal_rows_have_equal_hashes():

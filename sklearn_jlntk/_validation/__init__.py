@@ -25,7 +25,7 @@ from sklearn_jlntk._validation._labels import (
     check_two_classes,
     weight_classes,
 )
-from sklearn_jlntk._validation._row_hashes import row_hashes
+from sklearn_jlntk._validation._row_hashes import distinct_hashes, row_hashes
 from sklearn_jlntk._validation._scaling import (
     NORMALIZATIONS,
     RowNorm,
@@ -53,6 +53,7 @@ __all__ = [
     "check_same_classes",
     "check_same_namespace",
     "check_two_classes",
+    "distinct_hashes",
     "has_constant",
     "has_finite_sum",
     "in_memory",

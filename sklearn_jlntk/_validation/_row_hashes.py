@@ -37,6 +37,17 @@ def row_hashes(X):  # (n, d), dense or CSR -> (n,) uint64
     return hashes
 
 
+def distinct_hashes(hashes):  # (n,) uint64 -> (n_distinct,) uint64
+    """Hashes without repetitions, sorted.
+
+    For numbers alone, numpy.unique has a table that takes far longer than sorting them.
+    """
+    ordered = np.sort(hashes)
+    is_new = np.ones(ordered.size, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_new[1:])
+    return ordered[is_new]
+
+
 def _mixed(numbers):
     """Bits of numbers, spread over 64 bits; zero stays zero.
 

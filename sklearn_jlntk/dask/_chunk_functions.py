@@ -5,7 +5,13 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.utils import assert_all_finite, check_array
 
-from sklearn_jlntk._validation import RowNorm, TargetMoments, check_rows, row_hashes
+from sklearn_jlntk._validation import (
+    RowNorm,
+    TargetMoments,
+    check_rows,
+    distinct_hashes,
+    row_hashes,
+)
 from sklearn_jlntk.neural_network._samples import positive_weights
 
 
@@ -75,10 +81,10 @@ def row_norm(X, column, place):
     return (RowNorm.of(_checked_rows(X, place, None), column[1]),)
 
 
-def distinct_hashes(X, column, place):
+def hashes_of_distinct_rows(X, column, place):
     """Hashes of the distinct rows of positive weight in a chunk."""
     hashes, positive = row_hashes(_checked_rows(X, place, None)), positive_rows(column)
-    return np.unique(hashes if positive is None else hashes[positive])
+    return distinct_hashes(hashes if positive is None else hashes[positive])
 
 
 def target_moments(column, binarizer):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
+from sklearn_jlntk._validation import distinct_hashes
 from sklearn_jlntk.dask import _chunk_functions as of_chunk
 from sklearn_jlntk.dask._cluster import Cluster
 from sklearn_jlntk.dask._tables import Table
@@ -77,8 +78,8 @@ class RowsOnCluster:
 
     def count_distinct(self):
         """Number of distinct rows of positive weight, in one pass over the rows."""
-        kept = self._of_chunks(of_chunk.distinct_hashes)
-        return np.unique(
+        kept = self._of_chunks(of_chunk.hashes_of_distinct_rows)
+        return distinct_hashes(
             np.concatenate(self.cluster.each(of_chunk.identity, kept))
         ).size
 

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 from sklearn_jlntk._backend.sparse_rows import take_rows
-from sklearn_jlntk._validation import row_hashes
+from sklearn_jlntk._validation import distinct_hashes, row_hashes
 
 __all__ = ["DistinctRows", "copied"]
 
@@ -45,7 +45,7 @@ class DistinctRows(NamedTuple):
         """Distinct rows among X (n, d), array or CSR; targets are on the host, (n, p)."""
         n_samples = len(targets)
         # Rows of different hashes are different, and hashes are sorted in no time.
-        if sample_weight is None and np.unique(row_hashes(X)).size == n_samples:
+        if sample_weight is None and distinct_hashes(row_hashes(X)).size == n_samples:
             return cls._all_of(X, targets)
         first, place = _first_and_place(X)
         if sample_weight is None and first.size == n_samples:

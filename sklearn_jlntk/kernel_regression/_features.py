@@ -1,11 +1,10 @@
 """Transformer whose features are the kernel with the training rows."""
 
-import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_jlntk._backend.array_api import available_device
-from sklearn_jlntk._validation import RowNorm, row_hashes
+from sklearn_jlntk._validation import RowNorm, distinct_hashes, row_hashes
 from sklearn_jlntk.kernel_regression._base import numbers_of
 from sklearn_jlntk.kernel_regression._distinct_rows import copied
 from sklearn_jlntk.kernels._matrix import assemble
@@ -46,7 +45,7 @@ class KernelFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         """Set the attributes that `transform` needs."""
         self.X_fit_ = copied(X)
         self._scale_rows_by(RowNorm.of(X, sample_weight))
-        self._draw_for(X, (), lambda: len(np.unique(row_hashes(X))))
+        self._draw_for(X, (), lambda: distinct_hashes(row_hashes(X)).size)
 
     def transform(self, X):
         """Kernel between rows and the training rows.

@@ -26,6 +26,7 @@ from sklearn_jlntk._validation import (
     RowNorm,
     TargetMoments,
     cast_rows,
+    distinct_hashes,
     row_hashes,
     validate_chunk,
 )
@@ -293,7 +294,7 @@ class RowsInMemory:
     def count_distinct(self):
         """Number of distinct rows of positive weight."""
         hashes, positive = self.hashes(), self.positive()
-        return np.unique(hashes if positive is None else hashes[positive]).size
+        return distinct_hashes(hashes if positive is None else hashes[positive]).size
 
     def labels(self):
         """Labels on the host."""
