@@ -26,11 +26,12 @@ DEVICES = {
 
 
 def estimators():
-    """Public estimators, small where they have a width."""
+    """Public estimators, small where they have a width or a number of networks."""
     for name in sklearn_jlntk.__all__:
         thing = getattr(sklearn_jlntk, name)
         if hasattr(thing, "fit"):
             small = {"width": 64, "max_iter": 30} if "Factorized" in name else {}
+            small = {"n_estimators": 2} if name.endswith("Ensemble") else small
             yield name, thing(**small)
 
 

@@ -319,10 +319,10 @@ class NetworkEstimator(CallbackSupportMixin, ReleasedMixin, BaseEstimator):
 
         Notes
         -----
-        By :meth:`theory.KernelDescent.attribute`, for all steps that were taken and with
-        the kernel :math:`H(T)` of the fitted weights in the place of :math:`H(t)`. The
-        mean of the targets, the constant of `normalize` and the learning rate stay as
-        they are. Costs :math:`O(n^2 (m + T) + n^3)` operations.
+        By :meth:`~sklearn_jlntk.theory.KernelDescent.attribute`, for all steps that were
+        taken and with the kernel :math:`H(T)` of the fitted weights in the place of
+        :math:`H(t)`. The mean of the targets, the constant of `normalize` and the
+        learning rate stay as they are. Costs :math:`O(n^2 (m + T) + n^3)` operations.
         """
         return changes_without_rows(self, X, X_train, y_train, sample_weight)
 

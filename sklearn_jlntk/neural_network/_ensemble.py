@@ -38,8 +38,8 @@ class JLFactorizedNTKEnsemble(RegressorMixin, ReleasedMixin, BaseEstimator):
     Parameters
     ----------
     estimator : JLFactorizedNTKRegressor, default=None
-        Network to train, with ``alpha > 0``; it is cloned. None is
-        ``JLFactorizedNTKRegressor(alpha=1.0, tol=1e-5)``.
+        Network to train, with ``alpha > 0``; it is cloned. None is one with ``alpha=1.0``
+        and ``tol=1e-5``.
     n_estimators : int, default=16
         Number of samples S, of networks beside that of the mean.
     random_state : int, RandomState instance or None, default=None
