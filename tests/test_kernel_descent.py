@@ -241,10 +241,46 @@ def test_attribution_at_the_end_is_that_of_refits(xp, n_outputs, weighted):
         assert_close(changes[:, i, ...], expected, rtol=1e-7, atol=1e-12)
 
 
-def test_attribution_needs_all_directions():
+@pytest.mark.parametrize("weighted", [False, True], ids=["no weights", "weights"])
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+def test_errors_left_out_are_those_of_descents_on_the_others(
+    xp, n_outputs, alpha, weighted
+):
+    model = Linear(n_outputs, alpha, weighted)
+    descent = model.foretold(lambda a: xp.asarray(a, dtype=xp.float64))
+    n_steps, expected, weight = 70, np.zeros(71), model.weight
+    for i in range(9):
+        without = theory.kernel_descent(
+            model.kernel,
+            model.y,
+            learning_rate=descent.learning_rate,
+            alpha=alpha,
+            sample_weight=np.where(np.arange(9) == i, 0.0, weight),
+        )
+        for t in range(n_steps + 1):
+            expected[t] += weight[i] * np.mean(without.residual(t)[i] ** 2)
+    errors = descent.leave_one_out(n_steps)
+    assert_close(errors, expected / np.sum(weight), rtol=1e-8)
+    assert_close(descent.leave_one_out(0), errors[:1])
+
+
+def test_errors_left_out_at_the_end_are_those_of_kernel_ridge_regression():
+    model = Linear((), 0.7, True)
+    model.weight[3] = 0.5
+    errors = model.foretold().leave_one_out(20_000)
+    risks = theory.risk_estimates(
+        model.kernel, model.y, [0.7], sample_weight=model.weight
+    )
+    assert errors.shape == (20_001,)
+    assert_close(errors[-1], risks.leave_one_out[0], rtol=1e-8)
+
+
+def test_leaving_rows_out_needs_all_directions():
     model = Linear((), 0.1, False)
     with pytest.raises(ValueError, match="knows 5 of 9 directions"):
         model.foretold(n_directions=5).attribute(model.kernel, 3)
+    with pytest.raises(ValueError, match="knows 5 of 9 directions"):
+        model.foretold(n_directions=5).leave_one_out(3)
 
 
 def test_attribution_ranks_rows_as_retrained_networks_do():

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from array_api_compat import array_namespace, device
 from scipy.sparse.linalg import LinearOperator
 
+from sklearn_jlntk.theory._without_rows import descents_without_rows
+
 __all__ = ["KernelDescent", "as_columns"]
 
 # Numbers of a block of steps and eigenvalues that are computed together.
 _AT_ONCE = 2**20
-# Steps of a block of a descent without one row.
-_BLOCK = 64
-# Relative change by a block that is no more than rounding.
-_SETTLED = 2e-15
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,46 +221,81 @@ class KernelDescent:
         together cost :math:`O(t n^2)` operations and :math:`O(n^2)` memory. The learning
         rate and the mean of the targets stay as they are.
         """
+        self._check_has_all_directions()
+        xp = array_namespace(self.start)
+        kernel = xp.astype(kernel, xp.float64, copy=False)
+        along = (kernel * self.root[None, :]) @ self.vectors  # (n_rows, n)
+        changes = []
+        for output in range(self.coordinates.shape[1]):
+            moved = xp.zeros_like(self.vectors)
+            for block in self._without_rows(output, step):
+                moved = block[1]
+            changes.append(along @ moved.T)
+        return changes[0] if self.start.ndim == 1 else xp.stack(changes, axis=-1)
+
+    def leave_one_out(self, n_steps):
+        r"""Mean squared error of each training row by the descent on the others.
+
+        Parameters
+        ----------
+        n_steps : int
+            Number of steps.
+
+        Returns
+        -------
+        errors : array of shape (n_steps + 1,)
+            Weighted mean over the rows, and mean over the outputs, at the start and after
+            each step: an estimate of the error on new rows, whose smallest value tells
+            when to stop.
+
+        Raises
+        ------
+        ValueError
+            If directions were left out.
+
+        Notes
+        -----
+        Exact for a fixed kernel, from the same descents as in `attribute`: the step that
+        row i would take, and is taken back, is :math:`\eta w_i` times its error. At the
+        end of a training with a penalty these are the leave-one-out errors of
+        :func:`risk_estimates`. Costs :math:`O(t n^2)` operations.
+        """
+        self._check_has_all_directions()
+        xp, errors = array_namespace(self.start), 0.0
+        for output in range(self.coordinates.shape[1]):
+            squares = xp.concat(
+                [
+                    xp.sum(pulled**2, axis=0)
+                    for pulled, _ in self._without_rows(output, n_steps + 1)
+                ]
+            )
+            # A descent that has settled ends before its last step.
+            settled = xp.ones_like(squares[:1]) * squares[-1]
+            missing = n_steps + 1 - squares.shape[0]
+            squares = xp.concat([squares, xp.repeat(settled, missing)])
+            errors = errors + squares
+        scale = self.learning_rate**2 * float(xp.sum(self.root**2))
+        return errors / (scale * self.coordinates.shape[1])
+
+    def _without_rows(self, output, n_steps):
+        """`descents_without_rows` of an output."""
+        rate = self.eigenvalues + self.alpha
+        return descents_without_rows(
+            1 - self.learning_rate * rate,
+            lambda t: self._gain(t) * self.coordinates[:, output],
+            self.vectors,
+            self.root > 0,
+            n_steps,
+        )
+
+    def _check_has_all_directions(self):
+        """Raise ValueError if directions were left out."""
         if self.is_partial:
             raise ValueError(
                 f"The descent knows {self.eigenvalues.shape[0]} of "
                 f"{self.start.shape[0]} directions, and a row that is left out concerns "
                 "all of them. Use kernel_descent without n_directions."
             )
-        xp = array_namespace(self.start)
-        kernel = xp.astype(kernel, xp.float64, copy=False)
-        along = (kernel * self.root[None, :]) @ self.vectors  # (n_rows, n)
-        changes = [
-            along @ self._changes_without_rows(self.coordinates[:, output], step).T
-            for output in range(self.coordinates.shape[1])
-        ]
-        return changes[0] if self.start.ndim == 1 else xp.stack(changes, axis=-1)
-
-    def _changes_without_rows(self, coordinates, n_steps):  # -> (n, n_directions)
-        """Changes of W^(-1/2) c along the eigenvectors, without each row of weight.
-
-        Steps are taken in blocks, whose effect on later steps is a matrix product.
-        """
-        xp, Q = array_namespace(coordinates), self.vectors
-        factor = 1 - self.learning_rate * (self.eigenvalues + self.alpha)
-        counts = (self.root > 0)[:, None]
-        changes, taken = xp.zeros_like(Q), 0
-        while taken < n_steps:
-            length = min(_BLOCK, n_steps - taken)
-            powers = xp.stack([factor**t for t in range(length + 1)], axis=1)
-            gains = [self._gain(taken + t) for t in range(1, length + 1)]
-            reached = Q @ (xp.stack(gains, axis=1) * coordinates[:, None])
-            reached = reached + (Q * changes) @ powers[:, 1:]
-            pulled = _pulls(xp.where(counts, reached, 0 * reached), Q**2 @ powers)
-            before = changes
-            changes = before * powers[:, -1] - Q * (
-                pulled @ xp.flip(powers[:, :-1], axis=1).T
-            )
-            taken += length
-            moved = float(xp.max(xp.abs(changes - before)))
-            if moved <= _SETTLED * float(xp.max(xp.abs(changes))):
-                break
-        return changes
 
     @property
     def _power(self):
@@ -308,18 +341,6 @@ class KernelDescent:
     def _shaped(self, columns):
         """Columns in the shape of the residuals."""
         return columns[:, 0] if self.start.ndim == 1 else columns
-
-
-def _pulls(reached, echoes):  # (n, t), (n, t + 1) -> (n, t)
-    """Steps back to zero: each takes away what is reached and is not yet taken away.
-
-    A step back by one is, t steps later, one by `echoes[:, t]`.
-    """
-    xp, pulled = array_namespace(reached), reached[:, :1]
-    for t in range(1, reached.shape[1]):
-        earlier = xp.sum(pulled * xp.flip(echoes[:, 1 : t + 1], axis=1), axis=1)
-        pulled = xp.concat([pulled, (reached[:, t] - earlier)[:, None]], axis=1)
-    return pulled
 
 
 def as_columns(a):
