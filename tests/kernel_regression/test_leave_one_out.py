@@ -10,12 +10,9 @@ from sklearn.linear_model import RidgeCV
 
 from sklearn_jlntk import NTKKernel
 from sklearn_jlntk._backend.array_api import to_host
+from sklearn_jlntk._validation import typical_weight
 from sklearn_jlntk.kernel_regression import _ridge
-from sklearn_jlntk.kernel_regression._leave_one_out import (
-    GRID,
-    choose_alpha,
-    typical_weight,
-)
+from sklearn_jlntk.kernel_regression._leave_one_out import GRID, choose_alpha
 
 ALPHAS = np.logspace(-3, 2, 6)
 
