@@ -188,6 +188,20 @@ def test_estimates_need_targets_and_an_end_of_training(problem):
         NTKKernel().fit(X).risk_estimates()
 
 
+def test_likelihood_of_a_fitted_regression_is_that_at_its_ridge(problem):
+    _, X, y = problem
+    model = NTKKernel(alpha=[0.3, 3.0]).fit(X, y)
+    risks = model.risk_estimates([model.alpha_])
+    assert model.log_marginal_likelihood_ == risks.log_marginal_likelihood[0]
+    assert not hasattr(NTKKernel(), "log_marginal_likelihood_")
+    timed = NTKKernel(alpha=1.0, time=2.0).fit(X, y)
+    assert not hasattr(timed, "log_marginal_likelihood_")
+    with pytest.raises(
+        AttributeError, match=r"time=2.0; log_marginal_likelihood_ needs"
+    ):
+        timed.log_marginal_likelihood_  # noqa: B018
+
+
 def negative_kare(model, X, y):
     """Score of a model by its training rows alone."""
     return -min(model.risk_estimates().kare)

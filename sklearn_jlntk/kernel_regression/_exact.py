@@ -128,6 +128,9 @@ class NTKKernel(
         when asked for.
     lambda_max_ : float
         Largest eigenvalue of the same matrix. Computed when asked for.
+    log_marginal_likelihood_ : float
+        That of the targets at `alpha_`, for the scale that is most likely, of
+        `risk_estimates`. Computed when asked for.
     input_projection_ : Operator of shape (n_components, n_inputs)
         C. Only with `factorization`.
     hidden_expansion_ : Operator of shape (width, effective_width)

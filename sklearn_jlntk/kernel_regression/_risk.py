@@ -54,3 +54,19 @@ class EstimatesRisk:
         like = self._beside_fitted()
         found = (from_host(to_host(values), like) for values in found[1:])
         return theory.RiskEstimates(from_host(alphas, like), *found)
+
+    @property
+    def log_marginal_likelihood_(self):
+        """Log marginal likelihood of the targets at `alpha_`, with the scale fitted.
+
+        Returns
+        -------
+        value : float
+            In nats, the sum over the outputs.
+        """
+        self._check_has_targets("log_marginal_likelihood_")
+        try:
+            self._check_leaves_out("log_marginal_likelihood_")
+        except ValueError as error:
+            raise AttributeError(str(error)) from error
+        return float(self.risk_estimates([self.alpha_]).log_marginal_likelihood[0])
