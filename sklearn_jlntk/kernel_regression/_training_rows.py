@@ -67,9 +67,12 @@ class TrainingRows:
         They are sorted by the hashes of the rows, an order that does not depend on the
         positions and repetitions of rows.
         """
-        positions = np.flatnonzero(counts)
-        _, first = np.unique(hashes[positions], return_index=True)
-        return positions[first]
+        order = np.argsort(hashes, kind="stable")
+        order = order[counts[order]]
+        in_order = hashes[order]
+        is_first = np.ones(len(order), dtype=bool)
+        is_first[1:] = in_order[1:] != in_order[:-1]
+        return order[is_first]
 
     def take(self, positions):
         """Validated rows at some positions, in memory."""
