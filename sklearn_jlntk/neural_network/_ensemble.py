@@ -21,7 +21,7 @@ from sklearn_jlntk._validation import Interval, ReleasedMixin, check_same_namesp
 from sklearn_jlntk.neural_network._members import prior_outputs, train_members
 from sklearn_jlntk.neural_network._prediction import by_chunks, values_of_rows
 from sklearn_jlntk.neural_network._regressor import JLFactorizedNTKRegressor
-from sklearn_jlntk.neural_network._samples import training_data
+from sklearn_jlntk.neural_network._samples import Start, training_data
 
 __all__ = ["JLFactorizedNTKEnsemble"]
 
@@ -88,8 +88,8 @@ class JLFactorizedNTKEnsemble(RegressorMixin, ReleasedMixin, BaseEstimator):
     variance of the noise over that of the prior, is not chosen here;
     ``NTKKernel(alpha="loo").fit(X, y).alpha_`` is a good value.
 
-    A direction of small eigenvalue is only then known to be unlearned when about :math:`1 /
-    (\eta \alpha)` steps were taken; a fit that stops earlier warns.
+    The penalty has its effect after about :math:`1 / (\eta \alpha)` steps. If training ends
+    earlier, standard deviations are too large, and `fit` warns.
 
     The members share the sketched rows, and each is trained by a thread of its own. They
     are held in memory, also for rows on disk.
@@ -211,11 +211,7 @@ class JLFactorizedNTKEnsemble(RegressorMixin, ReleasedMixin, BaseEstimator):
             noise. Only with `return_std`.
         """
         if not return_std:
-
-            def mean(model, features):
-                return model.target_scaling.invert(model.outputs(features))
-
-            return self._by_chunks(X, "predict", mean)
+            return self._by_chunks(X, "predict", Start.predictions)
 
         def both(model, features):
             mean = model.outputs(features)

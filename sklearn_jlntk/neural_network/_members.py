@@ -152,7 +152,7 @@ def train_members(network, data, n_members, seed):
             report_outcome(network, result, rate, loss, history=None, warn=False)
         return result.weights, direction
 
-    # A step has little to share between threads, and whole trainings nothing.
+    # Trainings are independent; threads that share a step wait for each other.
     n_workers = n_threads() if is_numpy_array(like) else 1
     trained = map_on_threads(train_member, range(n_members), n_threads=n_workers)
     weights, directions = (

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_jlntk._backend.array_api import array_namespace, to_host
 from sklearn_jlntk._validation import cast_results, check_same_namespace, validate_rows
 from sklearn_jlntk.neural_network._reading import one_ahead
-from sklearn_jlntk.neural_network._samples import as_fit_computes
+from sklearn_jlntk.neural_network._samples import Start, as_fit_computes
 from sklearn_jlntk.out_of_core import RowChunks
 
 # Numbers of scaled rows, or of their features, in one chunk of a prediction.
@@ -33,12 +33,7 @@ def by_chunks(estimator, X, outputs):
 
 def predicted_targets(estimator, X, method):
     """Predictions (n_samples,) or (n_samples, n_outputs), in the dtype of X."""
-    return values_of_rows(
-        estimator,
-        X,
-        method,
-        lambda model, features: model.target_scaling.invert(model.outputs(features)),
-    )
+    return values_of_rows(estimator, X, method, Start.predictions)
 
 
 def values_of_rows(estimator, X, method, values):

@@ -70,6 +70,10 @@ class Start(NamedTuple):
             outputs = outputs - self.network.outputs(self.initial_weights, features)
         return outputs
 
+    def predictions(self, features):
+        """Predictions of the targets, in their unit."""
+        return self.target_scaling.invert(self.outputs(features))
+
     def samples(self, rows, y, sample_weight):
         """`Samples` of validated rows on the computing device, with their targets."""
         rows = cast_rows(rows, self.weights.dtype)
