@@ -270,9 +270,8 @@ class KernelDescent:
                 ]
             )
             # A descent that has settled ends before its last step.
-            settled = xp.ones_like(squares[:1]) * squares[-1]
             missing = n_steps + 1 - squares.shape[0]
-            squares = xp.concat([squares, xp.repeat(settled, missing)])
+            squares = xp.concat([squares, xp.repeat(squares[-1:], missing)])
             errors = errors + squares
         scale = self.learning_rate**2 * float(xp.sum(self.root**2))
         return errors / (scale * self.coordinates.shape[1])
