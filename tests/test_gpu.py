@@ -31,7 +31,7 @@ from sklearn_jlntk import (
 from sklearn_jlntk._backend import array_api
 from sklearn_jlntk._backend.array_api import from_host, numbers_at_once, to_host
 from sklearn_jlntk.diagnostics import NTKMonitor
-from sklearn_jlntk.kernel_regression import _direct_on_centers
+from sklearn_jlntk.kernel_regression import _rows_by_centers
 from sklearn_jlntk.kernels import _relu
 from sklearn_jlntk.kernels._matrix import as_columns, assemble, multiply
 from sklearn_jlntk.kernels._relu import ReluKernel
@@ -467,7 +467,7 @@ def test_smallest_eigenvalue_is_computed_where_the_kernel_is(visits):
 
 def test_sums_over_panels_of_rows_leave_the_gpu_once(visits, monkeypatch):
     X, y = data(n=200)
-    monkeypatch.setattr(_direct_on_centers, "_DEVICE_PANEL", 16)
+    monkeypatch.setattr(_rows_by_centers, "_DEVICE_PANEL", 16)
     n_sums = []
     for n in (100, 200):
         visits.clear()

@@ -28,15 +28,12 @@ import numpy as np
 from scipy.linalg import blas, cholesky, eigh, qr, solve_triangular
 
 from sklearn_jlntk._backend.array_api import (
-    array_namespace,
     from_host,
     is_numpy_array,
     to_host,
 )
 from sklearn_jlntk._backend.slices import batches
-from sklearn_jlntk._backend.threads import map_shares
 from sklearn_jlntk.kernel_regression._left_out import LeftOutRegressions
-from sklearn_jlntk.kernels._matrix import assemble
 
 __all__ = [
     "Groups",
@@ -46,9 +43,8 @@ __all__ = [
     "rounding_share",
 ]
 
-# Rows whose kernel with the centers is in memory at a time in each thread, on the CPU and
-# on a device.
-_PANEL, _DEVICE_PANEL = 768, 4096
+# Rows that are left out at a time.
+_ROWS = 768
 
 
 class Groups(NamedTuple):
@@ -161,7 +157,7 @@ class RidgesOnCenters:
             pairs = zip(outputs, leverages, strict=True)
             return (np.array([self._loss(*p, here, share, intercept) for p in pairs]),)
 
-        return -_summed(matrix, losses)[0] / self.total
+        return -matrix.sums(losses)[0] / self.total
 
     def _leverage_coordinates(self, alphas):  # -> (M, M), (M, n), (M, n_alphas)
         """Basis for the rows, and what gives outputs and leverages of coordinates in it.
@@ -204,7 +200,7 @@ class RidgesOnCenters:
         filtered, inverse = self._filtered(alpha), 1 / (self.eigenvalues + alpha)
         sensitivity, variance = K, np.empty(len(K))
         errors = np.empty(groups.targets.shape)
-        for some in batches(len(K), _PANEL):
+        for some in batches(len(K), _ROWS):
             rows, here = K[some] @ basis, groups.take(some)
             leverage = rows**2 @ inverse
             errors[some] = self._errors(rows @ filtered, leverage, here, intercept)
@@ -287,48 +283,7 @@ def _gram(matrix, T, R, groups):
         # Sums of the size of the centers stay where they are computed, to the last panel.
         return panel.T @ panel, panel.T @ weighted
 
-    return [to_host(total) for total in _summed(matrix, products)]
-
-
-def _summed(matrix, values):
-    """Sums over all rows of some arrays, the `values(rows, panel)` of panels of rows.
-
-    `panel` is the kernel of a slice of rows with all centers, and may be overwritten.
-    """
-    like, whole = matrix.centers.norms, None
-    length = _PANEL if is_numpy_array(like) else _DEVICE_PANEL
-    for where, X in matrix.blocks():
-
-        def work(share, where=where, X=X):
-            total = None
-            for some in batches(share.stop - share.start, length):
-                rows = slice(share.start + some.start, share.start + some.stop)
-                x = matrix.columns_of(X[rows, :])
-                panel = assemble(matrix.kernel, x, matrix.centers)
-                part = values(
-                    slice(where.start + rows.start, where.start + rows.stop), panel
-                )
-                total = _added(total, part)
-            return total
-
-        for part in map_shares(work, X.shape[0], like):
-            whole = _added(whole, part)
-    return whole
-
-
-def _added(total, part):
-    """Sums in double precision plus arrays, in place; None is zero."""
-    if total is None:
-        return [_in_doubles(a) for a in part]
-    for a, b in zip(total, part, strict=True):
-        a += b
-    return total
-
-
-def _in_doubles(a):
-    """Array in double precision, itself if it has it already."""
-    xp = array_namespace(a)
-    return xp.astype(a, xp.float64, copy=False)
+    return [to_host(total) for total in matrix.sums(products)]
 
 
 def _on_host(a):

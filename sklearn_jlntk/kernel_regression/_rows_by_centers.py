@@ -7,20 +7,22 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_jlntk._backend.array_api import (
+    array_namespace,
+    float_dtypes,
     from_host,
     is_numpy_array,
     to_host,
 )
 from sklearn_jlntk._backend.slices import batches
+from sklearn_jlntk._backend.threads import map_shares
 from sklearn_jlntk.kernels._matrix import Columns, assemble
 
 __all__ = ["KernelWithCenters"]
 
 # Rows per block of the sketch.
 _ROWS = 4096
-# Rows per panel of products, on the CPU and on a device. A panel, the kernel with all
-# centers, is read twice: on the CPU it stays in cache.
-_CACHE_PANEL, _DEVICE_PANEL = 288, 4096
+# Rows of a panel, the kernel with all centers, in each thread on the CPU and on a device.
+_PANEL, _DEVICE_PANEL = 768, 4096
 # Centers per block of the sketch, and non-zero entries in each column of the sketching
 # matrix.
 _SKETCHED_CENTERS, _ENTRIES = 144, 4
@@ -40,11 +42,6 @@ class KernelWithCenters:
         Turns rows into `Columns`, the argument of the kernel.
     centers : Columns
         The centers.
-
-    Notes
-    -----
-    Runs on one thread. A tile takes ten short NumPy calls, and two threads would wait for
-    the interpreter lock longer than they compute in parallel.
     """
 
     kernel: object
@@ -70,29 +67,68 @@ class KernelWithCenters:
         of the scaled rows up to a moderate factor. If there are at most `n_rows` rows,
         the sketch is the scaled matrix itself.
         """
-        n_centers = len(self.centers)
+        like, n_centers = self.centers.norms, len(self.centers)
         hashes = _hashes(n_rows, to_host(root), rng)
         sketch = np.zeros((hashes.shape[0], n_centers))
 
         for part, X in self.blocks():
-            for some in batches(n_centers, _SKETCHED_CENTERS):
-                for rows in batches(X.shape[0], _ROWS):
-                    x = self.columns_of(X[rows, :])
-                    block = to_host(assemble(self.kernel, x, self.centers[some]))
-                    sketch[:, some] += hashes[:, _within(part, rows)] @ block
+
+            def add(share, part=part, X=X):
+                for some in batches(share.stop - share.start, _SKETCHED_CENTERS):
+                    centers = _within(share, some)
+                    for rows in batches(X.shape[0], _ROWS):
+                        x = self.columns_of(X[rows, :])
+                        block = to_host(self._part(x, self.centers[centers], X))
+                        sketch[:, centers] += hashes[:, _within(part, rows)] @ block
+
+            map_shares(add, n_centers, like)
         return sketch
+
+    def _part(self, x, centers, X):  # -> (n_x, n_centers)
+        """Kernel of some columns with centers, a part of that of the rows X."""
+        return assemble(self.kernel, x, centers, X.shape[0] * len(self.centers))
 
     def _adjoint(self, values):
         """Sum over panels of their transpose times `values(rows, panel)`."""
-        side = _CACHE_PANEL if is_numpy_array(self.centers.norms) else _DEVICE_PANEL
-        total = 0.0
+        (total,) = self.sums(lambda rows, panel: (panel.T @ values(rows, panel),))
+        return to_host(total).astype(np.float64)
+
+    def sums(self, values):
+        """Sums over panels of rows of some arrays, the `values(rows, panel)`.
+
+        A panel is the kernel of a slice of rows with all centers, and may be overwritten.
+        Sums stay where the panels are, in the widest dtype.
+        """
+        like, total = self.centers.norms, None
+        length = _PANEL if is_numpy_array(like) else _DEVICE_PANEL
         for part, X in self.blocks():
-            for rows in batches(X.shape[0], side):
-                x = self.columns_of(X[rows, :])
-                panel = assemble(self.kernel, x, self.centers)
-                product = to_host(panel.T @ values(_within(part, rows), panel))
-                total = total + product.astype(np.float64)
+
+            def work(share, part=part, X=X):
+                total = None
+                for some in batches(share.stop - share.start, length):
+                    rows = _within(share, some)
+                    x = self.columns_of(X[rows, :])
+                    panel = self._part(x, self.centers, X)
+                    total = _added(total, values(_within(part, rows), panel))
+                return total
+
+            for sums in map_shares(work, X.shape[0], like):
+                total = _added(total, sums)
         return total
+
+
+def _added(total, arrays):
+    """Sums plus arrays, in place; None is zero."""
+    if total is None:
+        return [_widened(a) for a in arrays]
+    for a, b in zip(total, arrays, strict=True):
+        a += b
+    return total
+
+
+def _widened(a):
+    """Array in the widest dtype of its device, itself if that is its own."""
+    return array_namespace(a).astype(a, float_dtypes(a)[-1], copy=False)
 
 
 def _within(part, rows):

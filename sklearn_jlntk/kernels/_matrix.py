@@ -34,6 +34,9 @@ __all__ = [
 # small enough that the allocator reuses its memory: at twice the side, deep kernels take
 # twice the time. On other devices a tile is large enough to fill the device.
 _CACHE_TILE, _DEVICE_TILE = 144, 4096
+# Side of a tile of few arrays. Two threads that compute tiles wait less often for the
+# interpreter lock if these are larger.
+_LARGE_TILE = 336
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,7 @@ def _or_one(divisor):
     return xp.where(divisor > 0, divisor, xp.ones_like(divisor))
 
 
-def assemble(kernel, x, y=None):
+def assemble(kernel, x, y=None, n_pairs=None):
     """Kernel matrix between two `Columns`.
 
     Parameters
@@ -121,6 +124,8 @@ def assemble(kernel, x, y=None):
     x, y : Columns
         None for `y` is `x`; the matrix is then exactly symmetric, and its diagonal is
         that of ``diagonal``.
+    n_pairs : int, default=None
+        Number of pairs of the whole matrix, if this is a part; None is all of it.
 
     Returns
     -------
@@ -137,16 +142,17 @@ def assemble(kernel, x, y=None):
         return _whole_tile(kernel, x, y)
     xp = array_namespace(x.norms)
     shape = (len(x), len(x if y is None else y))
+    n_pairs = n_pairs or math.prod(shape)
 
     def compute(n_numbers):
         matrix = xp.empty(shape, dtype=x.norms.dtype, device=device(x.norms))
-        for rows, columns, tile in _tiles(kernel, x, y, n_numbers):
+        for rows, columns, tile in _tiles(kernel, x, y, n_numbers, n_pairs):
             matrix[rows, columns] = tile
             if y is None and rows != columns:
                 matrix[columns, rows] = tile.T
         return matrix
 
-    return _in_tiles(compute, x)
+    return _in_tiles(compute, kernel, x, n_pairs)
 
 
 def multiply(kernel, V, x, y=None):
@@ -169,16 +175,17 @@ def multiply(kernel, V, x, y=None):
     check_range(kernel, x, y)
     xp = array_namespace(V)
     shape = (len(x), V.shape[1])
+    n_pairs = len(x) * len(x if y is None else y)
 
     def compute(n_numbers):
         product = xp.zeros(shape, dtype=V.dtype, device=device(V))
-        for rows, columns, tile in _tiles(kernel, x, y, n_numbers):
+        for rows, columns, tile in _tiles(kernel, x, y, n_numbers, n_pairs):
             product[rows, :] += tile @ V[columns, :]
             if y is None and rows != columns:
                 product[columns, :] += tile.T @ V[rows, :]
         return product
 
-    return _in_tiles(compute, x)
+    return _in_tiles(compute, kernel, x, n_pairs)
 
 
 def check_range(kernel, x, y=None):
@@ -209,19 +216,21 @@ def _longest(columns):
     )
 
 
-def _in_tiles(compute, x):
+def _in_tiles(compute, kernel, x, n_pairs):
     """Result of `compute(n_numbers)`, for the entries of a tile on the device of x."""
-    on_host = is_numpy_namespace(array_namespace(x.norms))
-    side = _CACHE_TILE if on_host else _DEVICE_TILE
+    side = _DEVICE_TILE
+    if is_numpy_namespace(array_namespace(x.norms)):
+        has_large = hasattr(kernel, "has_large_tiles")
+        is_large = has_large and kernel.has_large_tiles(x, n_pairs)
+        side = _LARGE_TILE if is_large else _CACHE_TILE
     n_numbers = numbers_at_once(x.norms, side**2)
     return smaller_when_full(compute, n_numbers, fewest=_CACHE_TILE**2, like=x.norms)
 
 
-def _tiles(kernel, x, y, n_numbers):
+def _tiles(kernel, x, y, n_numbers, n_pairs):
     """Slices of rows and columns with their tile; without `y`, the upper tiles alone."""
     side = math.isqrt(n_numbers)
     others = x if y is None else y
-    n_pairs = len(x) * len(others)
     for rows in batches(len(x), side):
         for columns in batches(len(others), side):
             if y is None and columns.start < rows.start:

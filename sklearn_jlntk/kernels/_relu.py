@@ -20,6 +20,9 @@ from sklearn_jlntk.kernels._near_pairs import dense, near_limit, near_pairs
 
 __all__ = ["ReluKernel", "cosine_and_angle", "one_minus_and_plus_cosine"]
 
+# Pairs of a matrix for which the allocator reuses the memory of large tiles.
+_MANY_PAIRS = 2**19
+
 
 def cosine_and_angle(x, y):
     r"""Cosines, and angles :math:`\pi - \theta`, of all pairs of `Columns`, (n_x, n_y)."""
@@ -77,7 +80,7 @@ class ReluKernel:
         """Kernel of all pairs of two `Columns`, a tile of a matrix of `n_pairs`."""
         if self.has_gpu_pass(x):
             return cuda.relu_pairs(self._side(x), self._side(y), **self._options(x))
-        # For a single arc sine NumPy is as fast.
+        # For a single arc sine NumPy is as fast, and numba takes 100 MB.
         if not self._is_arc_sine() and has_relu_layers(x.norms, n_pairs):
             return self._compiled_tile(x, y)
         tile = self._unit_tile(x, y)
@@ -88,6 +91,15 @@ class ReluKernel:
     def has_gpu_pass(self, x):
         """Whether the kernel of these `Columns` is one pass over products on a card."""
         return cuda.has_relu_pairs(x.directions)
+
+    def has_large_tiles(self, x, n_pairs):
+        """Whether a tile of a matrix of `n_pairs` takes few arrays besides itself.
+
+        It is one compiled pass then, or the product of a cosine and an angle.
+        """
+        if self._is_arc_sine():
+            return n_pairs >= _MANY_PAIRS
+        return has_relu_layers(x.norms, n_pairs)
 
     def symmetric_tile(self, x):  # -> (n, n)
         """Kernel of a set of `Columns` with itself where there is such a pass."""

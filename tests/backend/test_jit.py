@@ -341,6 +341,16 @@ def test_import_does_not_import_numba():
     assert run_python(code) == "False"
 
 
+@pytest.mark.parametrize("depth, imported", [(1, "False"), (2, "True")])
+def test_large_kernel_matrix_imports_numba_only_to_use_it(depth, imported):
+    code = (
+        "import sys, numpy as np; from sklearn_jlntk.kernels import ntk_kernel;"
+        f"ntk_kernel(np.random.default_rng(0).normal(size=(800, 3)), depth={depth});"
+        "print('numba' in sys.modules)"
+    )
+    assert run_python(code) == imported
+
+
 LARGE = """
 import numpy as np
 from sklearn_jlntk.network._pass_abc_numba import AbcNumbaPass

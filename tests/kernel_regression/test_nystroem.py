@@ -20,10 +20,12 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_jlntk import NTKKernel, NystroemNTKKernel
+from sklearn_jlntk._backend import threads
 from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk.kernel_regression import _rows_by_centers
 from sklearn_jlntk.kernel_regression._conjugate_gradients import independent_centers
 from sklearn_jlntk.kernels import NTK, ntk_kernel
+from sklearn_jlntk.out_of_core import RowChunks
 
 VARIANTS = [
     NystroemNTKKernel(),
@@ -183,16 +185,19 @@ def test_too_few_iterations_warn():
 # --------------------------------------------------------------- blocks and memory
 
 
-def test_model_does_not_depend_on_the_blocks(monkeypatch):
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_model_does_not_depend_on_the_blocks_and_threads(n_threads, monkeypatch):
     X, y, weight, X_test = problem(n=900)
     model = NystroemNTKKernel(alpha=1.0, n_centers=50, tol=1e-12, random_state=0)
     whole = clone(model).fit(X, y, weight)
     monkeypatch.setattr(_rows_by_centers, "_ROWS", 101)
-    monkeypatch.setattr(_rows_by_centers, "_CACHE_PANEL", 17)
+    monkeypatch.setattr(_rows_by_centers, "_PANEL", 17)
     monkeypatch.setattr(_rows_by_centers, "_SKETCHED_CENTERS", 9)
-    in_blocks = clone(model).fit(X, y, weight)
-    assert_close(in_blocks.predict(X_test), whole.predict(X_test), rtol=1e-9)
-    assert_same(in_blocks.centers_, whole.centers_)
+    monkeypatch.setattr(threads, "n_threads", lambda: n_threads)
+    for rows in (X, RowChunks(X, chunk_rows=170)):
+        in_blocks = clone(model).fit(rows, y, weight)
+        assert_close(in_blocks.predict(X_test), whole.predict(X_test), rtol=1e-9)
+        assert_same(in_blocks.centers_, whole.centers_)
 
 
 def test_memory_is_a_few_numbers_per_row():

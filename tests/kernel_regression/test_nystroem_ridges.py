@@ -12,10 +12,15 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_jlntk import NTKKernel, NystroemNTKKernel
+from sklearn_jlntk._backend import threads
 from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk._validation import RowNorm
 from sklearn_jlntk.kernel_regression import _direct_on_centers as direct
-from sklearn_jlntk.kernel_regression import _ridges_on_centers, _training_rows
+from sklearn_jlntk.kernel_regression import (
+    _ridges_on_centers,
+    _rows_by_centers,
+    _training_rows,
+)
 from sklearn_jlntk.kernel_regression._training_rows import Alike, TrainingRows
 from sklearn_jlntk.out_of_core import RowChunks
 
@@ -241,11 +246,15 @@ def test_error_of_centers_that_are_no_rows(centers, message):
 # --------------------------------------------------------------- rows of every kind
 
 
-def test_blocks_and_threads_make_no_difference(monkeypatch):
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("alpha", [ALPHAS, [0.1]], ids=str)
+def test_blocks_and_threads_make_no_difference(alpha, n_threads, monkeypatch):
     X, y, weight, X_test = problem(n=300, n_outputs=2)
-    model = NystroemNTKKernel(alpha=ALPHAS, n_centers=40, random_state=0)
+    model = NystroemNTKKernel(alpha=alpha, n_centers=40, random_state=0)
     whole = clone(model).fit(X, y, weight)
-    monkeypatch.setattr(direct, "_PANEL", 17)
+    monkeypatch.setattr(direct, "_ROWS", 17)
+    monkeypatch.setattr(_rows_by_centers, "_PANEL", 17)
+    monkeypatch.setattr(threads, "n_threads", lambda: n_threads)
     for rows in (X, RowChunks(X, chunk_rows=70)):
         blocked = clone(model).fit(rows, y, weight)
         assert_close(blocked.loo_scores_, whole.loo_scores_, rtol=1e-9)

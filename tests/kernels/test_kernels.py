@@ -26,6 +26,8 @@ from sklearn.svm import SVC, SVR
 import sklearn_jlntk._backend.jit.dispatch as jit
 from sklearn_jlntk._backend.array_api import to_host
 from sklearn_jlntk.kernels import NTK, nngp_kernel, ntk_kernel
+from sklearn_jlntk.kernels._matrix import assemble, rows_as_columns
+from sklearn_jlntk.kernels._relu import ReluKernel
 
 KINDS = ["first", "all", "nngp"]
 
@@ -222,6 +224,20 @@ def test_tile_size_makes_no_difference(tile, monkeypatch):
     monkeypatch.setattr("sklearn_jlntk.kernels._near_pairs._GATHERED", 5)
     assert_close(ntk_kernel(X, depth=2, train="all"), expected[0], rtol=1e-13)
     assert_close(ntk_kernel(X, Z), expected[1], rtol=1e-13, atol=1e-15)  # cancellation
+
+
+@pytest.mark.parametrize("depth, bias", [(1, 0.0), (2, 0.3)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_part_of_a_large_matrix_is_that_of_a_small_one(kind, depth, bias, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, y = rows_as_columns(rng.normal(size=(20, 3))), rows_as_columns(np.eye(3))
+    kernel_ = ReluKernel(depth, bias, kind)
+    assert kernel_.has_large_tiles(x, 2**20)
+    assert not kernel_.has_large_tiles(x, 60)
+    monkeypatch.setattr("sklearn_jlntk.kernels._matrix._LARGE_TILE", 7)
+    for other in (y, None):
+        part, whole = assemble(kernel_, x, other, 2**20), assemble(kernel_, x, other)
+        assert_close(part, whole, rtol=1e-13, atol=1e-15)  # cancellation
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
