@@ -67,8 +67,13 @@ class KernelWithCenters:
         of the scaled rows up to a moderate factor. If there are at most `n_rows` rows,
         the sketch is the scaled matrix itself.
         """
+        if root.shape[0] <= n_rows or is_numpy_array(root):
+            return self._sketch_on_host(_hashes(n_rows, to_host(root), rng))
+        return self._sketch_on_device(root, n_rows, rng)
+
+    def _sketch_on_host(self, hashes):  # CSC (n_rows, n)
+        """Product of the matrix with that of the signs of the sums."""
         like, n_centers = self.centers.norms, len(self.centers)
-        hashes = _hashes(n_rows, to_host(root), rng)
         sketch = np.zeros((hashes.shape[0], n_centers))
 
         for part, X in self.blocks():
@@ -83,6 +88,26 @@ class KernelWithCenters:
 
             map_shares(add, n_centers, like)
         return sketch
+
+    def _sketch_on_device(self, root, n_rows, rng):
+        """Sums of which each takes equally many rows of a panel, or one fewer."""
+        xp, scale = array_namespace(root), _ENTRIES**-0.5
+
+        def image(rows, panel):
+            n_places = -(-panel.shape[0] // n_rows) * n_rows
+            # Places for which there is no row take one of zeros, after the others.
+            nothing = xp.zeros_like(panel[:1, :])
+            panel = xp.concat([panel * root[rows][:, None], nothing])
+            total = 0
+            for _ in range(_ENTRIES):
+                places = np.minimum(rng.permutation(n_places), panel.shape[0] - 1)
+                signs = rng.choice([-scale, scale], size=(n_places, 1))
+                taken = xp.take(panel, from_host(places, panel), axis=0)
+                taken *= from_host(signs, panel, panel.dtype)
+                total += xp.sum(xp.reshape(taken, (-1, n_rows, panel.shape[1])), axis=0)
+            return (total,)
+
+        return to_host(self.sums(image)[0]).astype(np.float64)
 
     def _part(self, x, centers, X):  # -> (n_x, n_centers)
         """Kernel of some columns with centers, a part of that of the rows X."""

@@ -21,10 +21,11 @@ from sklearn.utils.estimator_checks import (
 
 from sklearn_jlntk import NTKKernel, NystroemNTKKernel
 from sklearn_jlntk._backend import threads
-from sklearn_jlntk._backend.array_api import to_host
+from sklearn_jlntk._backend.array_api import array_namespace, to_host
 from sklearn_jlntk.kernel_regression import _rows_by_centers
 from sklearn_jlntk.kernel_regression._conjugate_gradients import independent_centers
 from sklearn_jlntk.kernels import NTK, ntk_kernel
+from sklearn_jlntk.kernels._matrix import Columns
 from sklearn_jlntk.out_of_core import RowChunks
 
 VARIANTS = [
@@ -160,17 +161,63 @@ def test_rows_without_weight_are_never_centers():
 
 @pytest.mark.parametrize("alpha", [1e-6, 1e-2, 1e2])
 @pytest.mark.parametrize("tails", ["gaussian", "heavy"])
-def test_few_iterations_for_any_ridge_and_rows(alpha, tails):
+def test_few_iterations_for_any_ridge_and_rows(alpha, tails, xp):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(5000, 8))
     if tails == "heavy":
         X *= rng.standard_t(1.5, size=(5000, 1))
     y = np.sin(X[:, 0])
-    model = NystroemNTKKernel(n_centers=200, alpha=alpha, random_state=0).fit(X, y)
+    model = NystroemNTKKernel(n_centers=200, alpha=alpha, random_state=0)
+    with config_context(array_api_dispatch=True):
+        model.fit(xp.asarray(X), xp.asarray(y))
     # The condition number is at most ((1 + 1/2) / (1 - 1/2))^2 = 9 for Gaussian signs,
     # so that the error halves with each iteration; the bound allows a third more.
     assert model.n_iter_ <= 1.33 * np.log2(2 / model.tol)
     assert model.residual_ <= 2 * model.tol
+
+
+class GivenMatrix(_rows_by_centers.KernelWithCenters):
+    """Products of the rows themselves; the norms of the centers are positions."""
+
+    def _part(self, x, centers, X):
+        xp = array_namespace(x)
+        return xp.take(x, xp.astype(centers.norms, xp.int64), axis=1)
+
+
+@pytest.mark.parametrize(
+    "n, n_rows, panel", [(900, 60, 250), (250, 60, 40), (50, 60, 9)]
+)
+def test_rows_enter_four_signed_sums_of_a_sketch(n, n_rows, panel, xp, monkeypatch):
+    monkeypatch.setattr(_rows_by_centers, "_DEVICE_PANEL", panel)
+    monkeypatch.setattr(_rows_by_centers, "_ROWS", panel)
+    X, root = np.eye(n), np.random.default_rng(0).uniform(0.1, 9.0, n)
+    matrix = GivenMatrix(
+        kernel=None,
+        blocks=lambda: [
+            (slice(0, n // 3), X[: n // 3]),
+            (slice(n // 3, n), X[n // 3 :]),
+        ],
+        columns_of=xp.asarray,
+        centers=Columns(xp.ones((1, n)), xp.asarray(np.arange(float(n)))),
+    )
+    sketch = matrix.sketch(xp.asarray(root), n_rows, np.random.default_rng(1)) / root
+    if n <= n_rows:
+        assert_close(sketch, X, rtol=1e-14)
+        return
+    entries = 2 * sketch
+    assert sketch.shape == (n_rows, n)
+    assert_close(entries, np.round(entries), atol=1e-12)
+    # Entries in the same place add up, or cancel.
+    in_a_column = np.sum(np.abs(np.round(entries)), axis=0)
+    assert set(in_a_column) <= {0, 2, 4}
+    assert np.mean(in_a_column) > 3.7
+    # Four standard errors of what independent places and signs have.
+    assert abs(np.sum(entries)) < 4 * (4 * n) ** 0.5
+    products = (sketch.T @ sketch)[np.triu_indices(n, 1)]
+    assert abs(np.mean(products)) < 4 * (len(products) * n_rows) ** -0.5
+    assert_close(np.mean(products**2), 1 / n_rows, rtol=0.1)
+    loads = np.sum(np.abs(entries), axis=1)
+    assert np.max(np.abs(loads - 4 * n / n_rows)) < 5 * (4 * n / n_rows) ** 0.5
 
 
 def test_too_few_iterations_warn():
