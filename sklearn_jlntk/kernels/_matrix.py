@@ -199,7 +199,7 @@ def check_range(kernel, x, y=None):
             f"layer halves it. Use a depth of at most {int(-math.log2(smallest))}, or "
             "train='all' and a bias > 0, which is added in every layer."
         )
-    norms = [_longest(columns) for columns in (x, x if y is None else y)]
+    norms = [_longest(x)] * 2 if y is None else [_longest(x), _longest(y)]
     if not math.prod(kernel.root(norm) for norm in norms) <= largest:
         raise ValueError(
             f"Rows of norms {norms[0]:.3g} and {norms[1]:.3g} have a kernel beyond "

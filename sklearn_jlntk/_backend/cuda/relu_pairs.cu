@@ -3,17 +3,20 @@
 // A pair has s = 1 - cos and c = 1 + cos; layers act on these, which keeps the relative
 // error of small angles. Where a cosine near one does not determine its angle, s or c comes
 // from the difference of the columns themselves. A thread block has a tile of SIDE columns
-// on either side; neighbouring threads have neighbouring columns y. Compiled for one NUMBER
-// and KIND, with or without BIAS, at a time.
+// on either side; neighbouring threads have neighbouring columns y. It reads all products
+// of its tile before it works on the first, so that it waits for memory once. Compiled for
+// one NUMBER and KIND, with or without BIAS, at a time.
 
 #define SIDE 32
 #define THREADS 256
+#define STEP (THREADS / SIDE)
 #define ARC_SINE 0 // first layer trained, one hidden layer, no bias
 #define FIRST 1
 #define ALL 2
 #define NNGP 3
 
 #define PI ((NUMBER)3.14159265358979323846)
+#define PER_PI ((NUMBER)0.31830988618379067154)
 
 typedef long long wide;
 
@@ -64,9 +67,9 @@ __device__ inline NUMBER kernel_of(
     NUMBER result;
 #if KIND == ARC_SINE
     if (is_near)
-        result = (c - s) / 2 * (2 * atan2(sqrt(c), sqrt(s)) / PI);
+        result = (c - s) / 2 * (2 * PER_PI * atan2(sqrt(c), sqrt(s)));
     else
-        result = rho * ((asin(rho) + PI / 2) / PI);
+        result = rho * (PER_PI * asin(rho) + (NUMBER)0.5);
 #else
     const NUMBER product = (c - s) / 2;
     NUMBER gates = 1, tangent = 0;
@@ -76,8 +79,8 @@ __device__ inline NUMBER kernel_of(
 #endif
     for (int layer = 0; layer < depth; ++layer) {
         const NUMBER sine = sqrt(s * c), cosine = (c - s) / 2;
-        const NUMBER share = atan2(sine, cosine) / PI;
-        s -= sine / PI - share * cosine;
+        const NUMBER share = PER_PI * atan2(sine, cosine);
+        s -= PER_PI * sine - share * cosine;
         s = s < 0 ? 0 : s;
         gates *= 1 - share;
         tangent = (tangent + cosine) * (1 - share);
@@ -104,17 +107,24 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pairs(
     const NUMBER *__restrict__ y_layers, wide n_y,
     wide n_inputs, wide depth, double limit)
 {
+    __shared__ NUMBER tile[SIDE][SIDE];
     const Side x = {x_columns, x_scales, x_layers, n_x};
     const Side y = {y_columns, y_scales, y_layers, n_y};
-    const wide tiles = (n_y + SIDE - 1) / SIDE;
-    const wide top = blockIdx.x / tiles * SIDE;
-    const wide j = blockIdx.x % tiles * SIDE + threadIdx.x % SIDE;
-    for (int row = threadIdx.x / SIDE; row < SIDE; row += THREADS / SIDE) {
+    const unsigned tiles = (unsigned)((n_y + SIDE - 1) / SIDE);
+    const int lane = threadIdx.x % SIDE, first = threadIdx.x / SIDE;
+    const wide top = (wide)(blockIdx.x / tiles) * SIDE;
+    const wide j = (wide)(blockIdx.x % tiles) * SIDE + lane;
+#pragma unroll
+    for (int row = 0; row < SIDE; row += STEP) {
+        const wide i = top + first + row;
+        if (i < n_x && j < n_y)
+            tile[first + row][lane] = products[i * n_y + j];
+    }
+    for (int row = first; row < SIDE; row += STEP) {
         const wide i = top + row;
-        if (i < n_x && j < n_y) {
-            NUMBER *entry = products + i * n_y + j;
-            *entry = kernel_of(*entry, x, i, y, j, n_inputs, (int)depth, (NUMBER)limit);
-        }
+        if (i < n_x && j < n_y)
+            products[i * n_y + j] = kernel_of(
+                tile[row][lane], x, i, y, j, n_inputs, (int)depth, (NUMBER)limit);
     }
 }
 
@@ -126,30 +136,37 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pairs_of_one_set(
     const NUMBER *__restrict__ layers, const NUMBER *__restrict__ diagonal,
     wide n, wide n_inputs, wide depth, double limit)
 {
-    __shared__ NUMBER shared[SIDE][SIDE + 1];
+    __shared__ NUMBER tile[SIDE][SIDE + 1];
     const Side x = {columns, scales, layers, n};
-    const wide tile = blockIdx.x;
-    wide down = (wide)((sqrt(8.0 * tile + 1) - 1) / 2);
-    while (down * (down + 1) / 2 > tile)
+    const wide place = blockIdx.x;
+    wide down = (wide)((sqrt(8.0f * place + 1) - 1) / 2); // up to rounding
+    while (down * (down + 1) / 2 > place)
         --down;
-    while ((down + 1) * (down + 2) / 2 <= tile)
+    while ((down + 1) * (down + 2) / 2 <= place)
         ++down;
-    const wide top = down * SIDE, left = (tile - down * (down + 1) / 2) * SIDE;
+    const wide top = down * SIDE, left = (place - down * (down + 1) / 2) * SIDE;
     const int lane = threadIdx.x % SIDE, first = threadIdx.x / SIDE;
-    for (int row = first; row < SIDE; row += THREADS / SIDE) {
-        const wide i = top + row, j = left + lane;
+    const wide j = left + lane;
+#pragma unroll
+    for (int row = 0; row < SIDE; row += STEP) {
+        const wide i = top + first + row;
+        if (i < n && j < i)
+            tile[first + row][lane] = products[i * n + j];
+    }
+    for (int row = first; row < SIDE; row += STEP) {
+        const wide i = top + row;
         if (i < n && j <= i) {
-            NUMBER *entry = products + i * n + j;
             NUMBER value = diagonal[i];
             if (j < i)
-                value = kernel_of(*entry, x, i, x, j, n_inputs, (int)depth, (NUMBER)limit);
-            *entry = shared[row][lane] = value;
+                value = kernel_of(
+                    tile[row][lane], x, i, x, j, n_inputs, (int)depth, (NUMBER)limit);
+            products[i * n + j] = tile[row][lane] = value;
         }
     }
     __syncthreads();
-    for (int row = first; row < SIDE; row += THREADS / SIDE) {
-        const wide i = left + row, j = top + lane;
-        if (j < n && i < j)
-            products[i * n + j] = shared[lane][row];
+    for (int row = first; row < SIDE; row += STEP) {
+        const wide i = left + row, k = top + lane;
+        if (k < n && i < k)
+            products[i * n + k] = tile[lane][row];
     }
 }
