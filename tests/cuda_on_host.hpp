@@ -32,7 +32,7 @@ static inline double sqrt(double x) { return __builtin_sqrt(x); }
 struct Index {
     unsigned x, y;
 };
-static Index threadIdx, blockIdx, blockDim;
+static Index threadIdx, blockIdx, blockDim, gridDim;
 
 namespace fibers {
 
@@ -160,6 +160,7 @@ static int launch(int grid_x, int grid_y, int threads, bool backward, Call call)
     arguments = &call;
     failed = false;
     blockDim.x = threads;
+    gridDim = {(unsigned)grid_x, (unsigned)grid_y};
     for (blockIdx.y = 0; blockIdx.y < (unsigned)grid_y; ++blockIdx.y)
         for (blockIdx.x = 0; blockIdx.x < (unsigned)grid_x; ++blockIdx.x)
             run_block(threads, backward);

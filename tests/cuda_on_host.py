@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import sklearn_jlntk._backend.cuda.dispatch as cuda
 from sklearn_jlntk._backend.cuda import _kernels
 from sklearn_jlntk.network import _pass_arrays
 
@@ -95,7 +94,7 @@ def pretend_numpy_is_on_a_card(monkeypatch, folder, *, backward=False):
         "_compiled",
         cache(lambda kernels: HostModule(kernels, folder, backward=backward)),
     )
-    monkeypatch.setattr(cuda, "is_cupy_array", lambda x: isinstance(x, np.ndarray))
+    monkeypatch.setattr(_kernels, "is_cupy_array", lambda x: isinstance(x, np.ndarray))
     monkeypatch.setattr(_pass_arrays, "is_numpy_array", lambda x: False)
     monkeypatch.setattr(
         "sklearn_jlntk._backend.jit.dispatch._is_enabled", lambda: False

@@ -33,7 +33,10 @@ class AbcCudaPass(NetworkPass):
 
     def outputs(self, network, weights, features):  # (n_outputs, n)
         """Network outputs u."""
-        chunks = [u for _, u, _ in _chunks(network, weights, features)]
+        chunks = [
+            cuda.relu_outputs(*expanded)
+            for _, expanded in _expansions(network, weights, features)
+        ]
         return array_namespace(features).concat(chunks, axis=1) * network.width**-0.5
 
     def jvp(self, network, weights, features, direction):  # (n_outputs, n)
@@ -62,15 +65,20 @@ class AbcCudaPass(NetworkPass):
 
 def _chunks(network, weights, features):
     """Columns, sqrt(m) u (n_outputs, p) and A^T Z (n_outputs, k, p), slice by slice."""
+    for columns, expanded in _expansions(network, weights, features):
+        yield columns, *cuda.relu_pass(*expanded)
+
+
+def _expansions(network, weights, features):
+    """Columns, and the arguments of a pass over the neurons of these, slice by slice."""
     sketch, signs = network.hidden_expansion.T, network.signs_like(features)
     n_numbers = weights.shape[0] * network.n_outputs
     length = max(1, 4 * block_size(network, features) // n_numbers)
     for columns in batches(features.shape[1], length):
-        u, projected_gates = cuda.relu_pass(
-            weights @ features[:, columns],
-            sketch.input_signs,
-            sketch.block_signs,
-            sketch.positions,
-            signs,
+        yield (
+            columns,
+            (
+                weights @ features[:, columns],
+                *(sketch.input_signs, sketch.block_signs, sketch.positions, signs),
+            ),
         )
-        yield columns, u, projected_gates

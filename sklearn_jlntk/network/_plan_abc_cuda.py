@@ -1,7 +1,10 @@
 """Planned steps of ABC networks on a GPU.
 
 The weights are also kept embedded among the coordinates of a block, so that one product
-gives the input of the CUDA kernel.
+gives the input of the CUDA kernels. With one output a kernel computes it together with the
+projected gates, which are multiplied by the cotangents afterwards. With several outputs
+their cotangents are summed first, neuron by neuron, by a kernel that computes the gates
+again: projecting them for each output would take longer.
 """
 
 from sklearn_jlntk._backend import cuda
@@ -13,8 +16,8 @@ from sklearn_jlntk.operators import BlockHadamard
 __all__ = ["AbcPlan"]
 
 
-# The pass over the neurons is launched once for each output.
-_MOST_OUTPUTS = 12
+# Outputs whose sums and cotangents a thread can hold.
+_MOST_OUTPUTS = 16
 
 
 class AbcPlan(StepPlan):
@@ -29,7 +32,7 @@ class AbcPlan(StepPlan):
             isinstance(sketch, BlockHadamard)
             and network.n_outputs <= _MOST_OUTPUTS
             and cuda.has_relu_pass(features, sketch.block_signs, network.width)
-            and network.n_outputs * features.shape[1] * sketch.block_length
+            and features.shape[1] * sketch.block_length
             <= 4 * block_size(network, features)
         )
 
@@ -53,16 +56,23 @@ class AbcPlan(StepPlan):
         self._embedded = xp.zeros((length, l), dtype=dtype)
         self._embedded[self._positions, :] = weights
         self._hidden = xp.empty((n, length), dtype=dtype)
-        self._passes, self._sums, self._back = cuda.prepared_relu_pass(
-            self._hidden,
-            sketch.input_signs,
-            sketch.block_signs,
-            network.signs_like(features),
-            weights.shape[0],
-        )
         self._cotangents = xp.empty((o, n), dtype=dtype)
+        arguments = (
+            *(self._hidden, sketch.input_signs, sketch.block_signs),
+            *(network.signs_like(features), weights.shape[0]),
+        )
+        if o == 1:
+            (self._outputs,), self._sums, back = cuda.prepared_relu_pass(*arguments)
+            self._adjoint, weigher, factors = [], self._kernels, self._cotangents
+        else:
+            self._outputs, self._sums = cuda.prepared_outputs(*arguments)
+            adjoint, back = cuda.prepared_adjoint(*arguments, self._cotangents)
+            weigher = cuda.StepKernels(dtype.itemsize, "double")
+            self._adjoint, factors = [adjoint], xp.ones((1, n), dtype=dtype)
+            back = back[None, ...]
         self._squares = xp.empty((self._kernels.n_squares(n),), dtype=xp.float64)
         self._weighed = xp.empty((n, length), dtype=dtype)
+        self._adjoint.append(weigher.weigh(back, factors, self._weighed))
         self._gradient = xp.empty((l, length), dtype=dtype)
         n_penalties = self._kernels.n_penalties(weights)
         self._penalties = xp.empty((n_penalties,), dtype=xp.float64)
@@ -75,7 +85,7 @@ class AbcPlan(StepPlan):
             cuda.prepared_product(
                 self._hidden, self._rows, self._embedded, transposed=True
             ),
-            *self._passes,
+            self._outputs,
             kernels.residuals(
                 self._sums,
                 self._targets,
@@ -84,7 +94,7 @@ class AbcPlan(StepPlan):
                 self._cotangents,
                 self._squares,
             ),
-            kernels.weigh(self._back, self._cotangents, self._weighed),
+            *self._adjoint,
             cuda.prepared_product(self._gradient, self._features, self._weighed),
             kernels.descend_embedded(
                 self._gradient,

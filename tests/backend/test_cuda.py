@@ -8,8 +8,9 @@ import pytest
 from assertions import assert_close, assert_same
 from cuda_on_host import COMPILER, pretend_numpy_is_on_a_card
 
-import sklearn_jlntk._backend.cuda.dispatch as cuda
+from sklearn_jlntk._backend import cuda
 from sklearn_jlntk._backend.array_api import from_host, to_host
+from sklearn_jlntk._backend.cuda import _kernels
 from sklearn_jlntk._backend.cuda._kernels import Kernels, n_parts
 from sklearn_jlntk.network import FactorizedNetwork, _pass_arrays
 from sklearn_jlntk.network._pass_abc_cuda import AbcCudaPass
@@ -88,6 +89,35 @@ def test_several_outputs_are_those_of_the_operator(card):
 
 
 @pytest.mark.parametrize("k, m, n", SHAPES)
+@pytest.mark.parametrize("n_outputs", [1, 2, 16])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_outputs_and_their_adjoint(card, k, m, n, n_outputs, dtype):
+    A, v, hidden = draw(k, m, n, n_outputs=n_outputs, like=card)
+    # Signed sums of integers are exact, and not zero where their sum is odd, so that
+    # float32 opens the same gates.
+    integers = np.round(4 * to_host(hidden))
+    integers[0] += 1 - np.sum(integers, axis=0) % 2
+    hidden = card(integers.astype(dtype))
+    v, S = card(to_host(v).astype(dtype)), A.T
+    u = cuda.relu_outputs(hidden, S.input_signs, S.block_signs, S.positions, v)
+    cotangents = card(np.random.default_rng(1).standard_normal((n_outputs, n), dtype))
+    embedded = card(np.zeros((n, S.block_length), dtype))
+    embedded[:, S.positions] = hidden.T
+    launch, back = cuda.prepared_adjoint(
+        embedded, S.input_signs, S.block_signs, v, k, cotangents
+    )
+    launch()
+    exact = card(to_host(hidden).astype(np.float64))
+    desired, G = by_operator(A, exact, card(to_host(v).astype(np.float64)))
+    adjoint = np.einsum("qkn,qn->kn", G, to_host(cotangents))
+    assert u.dtype == back.dtype == dtype
+    bound = 1e-12 if dtype == np.float64 else 1e-5
+    assert_close(u, desired, atol=bound * np.max(np.abs(desired)))
+    actual = to_host(back).sum(axis=0).T[to_host(S.positions)]
+    assert_close(actual, adjoint, atol=bound * np.max(np.abs(G)) * n_outputs)
+
+
+@pytest.mark.parametrize("k, m, n", SHAPES)
 def test_sketch_of_rows_is_that_of_the_operator(card, k, m, n):
     A, _, _ = draw(k, m, n, like=card)
     S, X = A.T, np.random.default_rng(1).standard_normal((n, m))
@@ -140,7 +170,7 @@ def test_network_is_the_same_with_and_without_kernels(card, k, n_outputs, monkey
 
     assert AbcCudaPass().applies_to(network, F) == (k is not None)
     with_kernels = compute()
-    monkeypatch.setattr(cuda, "is_cupy_array", lambda x: False)
+    monkeypatch.setattr(_kernels, "is_cupy_array", lambda x: False)
     assert not AbcCudaPass().applies_to(network, F)
     for actual, desired in zip(with_kernels, compute(), strict=True):
         scale = float(abs(to_host(desired)).max())

@@ -70,6 +70,12 @@ def compile_by_nvrtc(kernels, architecture):
 @pytest.mark.parametrize(
     "kernels",
     [Kernels.of_blocks(size, length) for size in (4, 8) for length in LENGTHS]
+    + [
+        Kernels.of_outputs(size, length, outputs)
+        for size in (4, 8)
+        for length in LENGTHS
+        for outputs in (2, 16)
+    ]
     + [Kernels.of_gates(size) for size in (4, 8)]
     + [
         Kernels.of_pairs(size, kind, has_bias=has_bias)

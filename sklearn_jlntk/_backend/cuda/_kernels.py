@@ -1,14 +1,14 @@
 """Compile the CUDA sources for one set of constants, and launch their kernels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.resources import files
 
 import numpy as np
 
-from sklearn_jlntk._backend.array_api import array_namespace
+from sklearn_jlntk._backend.array_api import array_namespace, is_cupy_array
 
-__all__ = ["Kernels", "n_parts"]
+__all__ = ["Kernels", "is_compilable", "n_parts"]
 
 # Coordinates of a block that a thread holds, by the bytes of a number. Together with its
 # input and output they fill two thirds of the registers that a thread can have.
@@ -18,10 +18,25 @@ _HELD = {4: 32, 8: 16}
 _FEWEST_LANES, _FEWEST_THREADS = 8, 128
 # Kinds of kernels between pairs, in the order of the numbers in relu_pairs.cu.
 _KINDS = ("arc-sine", "first", "all", "nngp")
+# Text before a source.
+_BEFORE = {
+    "block_hadamard.cu": "block_transform.cu",
+    "block_outputs.cu": "block_transform.cu",
+}
 # Threads of a thread block where these are more.
 _THREADS = {"relu_pairs.cu": 256, "steps.cu": 256}
 # Thread blocks that fill any GPU; work is not cut into more parts than needed for these.
 _ENOUGH_THREAD_BLOCKS = 2**11
+
+
+def is_compilable(numbers):
+    """Whether this is a CuPy array that is not empty, of a dtype compiled for."""
+    return (
+        is_cupy_array(numbers)
+        and numbers.size > 0
+        and numbers.dtype.kind == "f"
+        and numbers.dtype.itemsize in (4, 8)
+    )
 
 
 def n_parts(thread_blocks, n_items, *, fewest=1):
@@ -78,6 +93,13 @@ class Kernels:
         """Kernels of block_hadamard.cu for blocks of a length."""
         held = min(_HELD[itemsize], length // _FEWEST_LANES)
         return cls("block_hadamard.cu", itemsize, length, held)
+
+    @classmethod
+    def of_outputs(cls, itemsize, length, n_outputs):
+        """Kernels of block_outputs.cu, for blocks of a length and several outputs."""
+        blocks = cls.of_blocks(itemsize, length)
+        constants = (("OUTPUTS", n_outputs),)
+        return replace(blocks, source="block_outputs.cu", constants=constants)
 
     @classmethod
     def of_pairs(cls, itemsize, kind, *, has_bias):
@@ -145,8 +167,12 @@ class Kernels:
         return partial(function, grid, (threads,), tuple(typed))
 
     def text(self):
-        """Text of the source."""
-        return (files(__package__) / self.source).read_text("utf-8")
+        """Text of the source, with what comes before it."""
+        names = [_BEFORE[self.source]] if self.source in _BEFORE else []
+        folder = files(__package__)
+        return "\n".join(
+            (folder / name).read_text("utf-8") for name in [*names, self.source]
+        )
 
 
 @cache

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 from sklearn_jlntk._backend.array_api import array_namespace
 from sklearn_jlntk._backend.cuda._cublas import lower_products
-from sklearn_jlntk._backend.cuda._kernels import Kernels
-from sklearn_jlntk._backend.cuda.dispatch import is_compilable
+from sklearn_jlntk._backend.cuda._kernels import Kernels, is_compilable
 
 __all__ = ["Side", "has_relu_pairs", "relu_pairs", "relu_pairs_of_one_set"]
 

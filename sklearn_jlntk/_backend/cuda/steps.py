@@ -11,8 +11,7 @@ import numpy as np
 
 from sklearn_jlntk._backend.array_api import array_namespace, from_host, is_cupy_array
 from sklearn_jlntk._backend.cuda._cublas import prepared_product
-from sklearn_jlntk._backend.cuda._kernels import Kernels, n_parts
-from sklearn_jlntk._backend.cuda.dispatch import is_compilable
+from sklearn_jlntk._backend.cuda._kernels import Kernels, is_compilable, n_parts
 
 __all__ = [
     "StepKernels",

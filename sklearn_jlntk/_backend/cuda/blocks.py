@@ -1,35 +1,20 @@
-"""The kernels for CuPy arrays, and the problems that each applies to.
+"""Passes over block Hadamard transforms, and the problems that each applies to."""
 
-Each of them has an equivalent in array-API code, for other libraries. A predicate `has_X`
-says whether the kernel X applies to a problem. The sources are CUDA C++, compiled by CuPy
-at the first use for the sizes of the problem and cached by it on disk.
-
-Between two matrix products an expansion or a gate is computed on the chip: an array of
-size (width, n_samples) is written at most as bits. No kernel adds atomically, so results
-depend on the input and its sizes alone and not on the GPU's number of processors.
-"""
-
-from sklearn_jlntk._backend.array_api import array_namespace, device, is_cupy_array
-from sklearn_jlntk._backend.cuda._kernels import Kernels, n_parts
+from sklearn_jlntk._backend.array_api import array_namespace, device
+from sklearn_jlntk._backend.cuda._kernels import Kernels, is_compilable, n_parts
 
 __all__ = [
-    "gate_pass",
-    "has_gate_pass",
     "has_relu_pass",
     "has_row_sketch",
-    "is_compilable",
-    "open_gates",
+    "prepared_adjoint",
+    "prepared_outputs",
     "prepared_relu_pass",
+    "relu_outputs",
     "relu_pass",
     "sketch_rows",
 ]
 
 _BLOCK_LENGTHS = (64, 4096)
-# Threads of a thread block, and fewest neurons of a thread, in the kernels of the gates.
-_THREADS, _FEWEST_NEURONS = 128, 64
-
-
-# Predicates.
 
 
 def has_relu_pass(features, block_signs, n_neurons):
@@ -42,28 +27,10 @@ def has_row_sketch(X, block_signs):
     return _has_transform(X, block_signs)
 
 
-def has_gate_pass(values, signs):
-    """Whether `gate_pass` applies to these pre-activations, for one output alone."""
-    return is_compilable(values) and signs.shape[1] == 1
-
-
-def is_compilable(numbers):
-    """Whether this is a CuPy array that is not empty, of a dtype compiled for."""
-    return (
-        is_cupy_array(numbers)
-        and numbers.size > 0
-        and numbers.dtype.kind == "f"
-        and numbers.dtype.itemsize in (4, 8)
-    )
-
-
 def _has_transform(numbers, block_signs):
     """Whether blocks of this length have kernels for these numbers."""
     shortest, longest = _BLOCK_LENGTHS
     return is_compilable(numbers) and shortest <= block_signs.shape[1] <= longest
-
-
-# Functions.
 
 
 def relu_pass(hidden, input_signs, block_signs, positions, readout):
@@ -96,9 +63,8 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
     neuron, between registers. Memory traffic is the hidden columns, the bits of the signs,
     and the two results.
     """
-    xp, (k, n), (_, length) = _sizes(hidden, block_signs)
-    embedded = xp.zeros((n, length), dtype=hidden.dtype, device=device(hidden))
-    embedded[:, positions] = hidden.T
+    xp, k = array_namespace(hidden), hidden.shape[0]
+    embedded = _embedded(hidden, block_signs, positions)
     kernels, signs = _kernels_and_signs(embedded, input_signs, block_signs)
     u, gates = [], []
     for v in readout.T:
@@ -137,6 +103,107 @@ def prepared_relu_pass(embedded, input_signs, block_signs, readout, n_rows):
     return _prepared_passes(kernels, embedded, signs, input_signs, readout, n_rows)
 
 
+def relu_outputs(hidden, input_signs, block_signs, positions, readout):
+    """Outputs u of `relu_pass` alone, in half of its time for one output."""
+    xp, embedded = array_namespace(hidden), _embedded(hidden, block_signs, positions)
+    launch, sums = prepared_outputs(
+        embedded, input_signs, block_signs, readout, hidden.shape[0]
+    )
+    launch()
+    return xp.astype(xp.sum(sums, axis=1), hidden.dtype)
+
+
+def prepared_outputs(embedded, input_signs, block_signs, readout, n_rows):
+    """Launch for the outputs alone, and the array that it writes.
+
+    Parameters
+    ----------
+    embedded, input_signs, block_signs, readout, n_rows
+        As for `prepared_relu_pass`.
+
+    Returns
+    -------
+    launch : callable
+        Without arguments.
+    sums : array of shape (n_outputs, n_parts, n_samples)
+        Partial sums of the outputs, in double precision.
+    """
+    return _prepared_of_outputs(
+        "relu_outputs",
+        *(embedded, input_signs, block_signs, readout, n_rows),
+        lambda parts, n_sums: ((readout.shape[1], n_sums, len(embedded)), "float64"),
+    )
+
+
+def prepared_adjoint(embedded, input_signs, block_signs, readout, n_rows, cotangents):
+    """Launch that projects the cotangents of all outputs back, and what it writes.
+
+    Of several outputs this takes three transforms, together with `prepared_outputs`, where
+    `prepared_relu_pass` takes two for each output.
+
+    Parameters
+    ----------
+    embedded, input_signs, block_signs, readout, n_rows
+        As for `prepared_relu_pass`.
+    cotangents : array of shape (n_outputs, n_samples)
+        Numbers c_q of each sample, read at each launch.
+
+    Returns
+    -------
+    launch : callable
+        Without arguments.
+    back : array of shape (n_parts, n_samples, block_length)
+        Gates times the sum of v_q c_q, projected back, for the parts of the neurons;
+        embedded too.
+    """
+    return _prepared_of_outputs(
+        "relu_adjoint",
+        *(embedded, input_signs, block_signs, readout, n_rows),
+        lambda parts, _: ((parts, *embedded.shape), embedded.dtype),
+        cotangents,
+    )
+
+
+def _prepared_of_outputs(
+    name, embedded, input_signs, block_signs, readout, n_rows, result, *others
+):
+    """Launch of a kernel of block_outputs.cu, and the array that it writes.
+
+    `result` gives shape and dtype of the array for a number of parts and of sums.
+    """
+    kernels, signs = _kernels_and_signs(embedded, input_signs, block_signs)
+    xp, (n, length) = array_namespace(embedded), embedded.shape
+    (n_neurons, n_outputs), n_blocks = readout.shape, block_signs.shape[0]
+    grid, blocks_a_part, parts, n_sums = _parts(kernels, n, n_neurons)
+    shape, dtype = result(parts, n_sums)
+    out = xp.empty(shape, dtype=dtype)
+    readout = xp.astype(readout, xp.int8)
+    words = xp.stack([kernels.packed(v, n_blocks) for v in readout.T])
+    launch = Kernels.of_outputs(embedded.dtype.itemsize, length, n_outputs).prepared(
+        name,
+        (grid, parts),
+        kernels.threads,
+        *(embedded, *signs, words, words.shape[1]),
+        *(n, n_neurons, blocks_a_part, n_rows**-0.5, *others, out),
+    )
+    return launch, out
+
+
+def _embedded(hidden, block_signs, positions):  # (k, n) -> (n, block_length)
+    """Columns as rows, embedded among the coordinates of a block."""
+    xp, (_, n), (_, length) = _sizes(hidden, block_signs)
+    embedded = xp.zeros((n, length), dtype=hidden.dtype, device=device(hidden))
+    embedded[:, positions] = hidden.T
+    return embedded
+
+
+def _parts(kernels, n_samples, n_neurons):
+    """Thread blocks of samples, blocks of a part, parts, and partial sums of a sample."""
+    grid = kernels.thread_blocks(n_samples)
+    blocks_a_part, parts = n_parts(grid, -(-n_neurons // kernels.length))
+    return grid, blocks_a_part, parts, parts * kernels.warps_a_sample
+
+
 def _kernels_and_signs(embedded, input_signs, block_signs):
     """Kernels for blocks of a length, and both layers of signs, packed."""
     kernels = Kernels.of_blocks(embedded.dtype.itemsize, embedded.shape[1])
@@ -149,9 +216,7 @@ def _prepared_passes(kernels, embedded, signs, input_signs, readout, n_rows):
     xp, (n, length) = array_namespace(embedded), embedded.shape
     n_neurons, n_outputs = readout.shape
     n_blocks = -(-n_neurons // length)
-    grid = kernels.thread_blocks(n)
-    blocks_a_part, parts = n_parts(grid, n_blocks)
-    n_sums = parts * kernels.warps_a_sample
+    grid, blocks_a_part, parts, n_sums = _parts(kernels, n, n_neurons)
     sums = xp.empty((n_outputs, n_sums, n), dtype=xp.float64)
     back = xp.empty((n_outputs, parts, n, length), dtype=embedded.dtype)
     launches = []
@@ -204,78 +269,6 @@ def sketch_rows(X, input_signs, block_signs, positions):
         images,
     )
     return _sampled(images, positions).T
-
-
-def gate_pass(values, signs):
-    """Gates of pre-activations as bits, and the outputs of the open ones.
-
-    Parameters
-    ----------
-    values : array of shape (n_neurons, n_samples)
-        Pre-activations p, float32 or float64.
-    signs : array of shape (n_neurons, 1)
-        Output signs v, scaled or not, of the same dtype.
-
-    Returns
-    -------
-    gates : uint32 array of shape (n_neurons, ceil(n_samples / 32))
-        Bit j of word i is set where p > 0 at sample 32 i + j.
-    sums : array of shape (1, n_samples)
-        ``v.T @ max(p, 0)``.
-    """
-    xp, (n_neurons, n) = array_namespace(values), values.shape
-    kernels = Kernels.of_gates(values.dtype.itemsize)
-    grid = -(-n // _THREADS)
-    neurons_a_part, parts = n_parts(grid, n_neurons, fewest=_FEWEST_NEURONS)
-    gates = xp.empty((n_neurons, -(-n // 32)), dtype=xp.uint32)
-    sums = xp.empty((parts, n), dtype=values.dtype)
-    arrays = (xp.ascontiguousarray(values), xp.ascontiguousarray(signs))
-    kernels.launch(
-        "gate_pass",
-        (grid, parts),
-        _THREADS,
-        *arrays,
-        n_neurons,
-        n,
-        neurons_a_part,
-        gates,
-        sums,
-    )
-    return gates, xp.sum(sums, axis=0)[None, :]
-
-
-def open_gates(gates, n_samples, dtype):
-    """Gates of `gate_pass` as numbers 0 and 1.
-
-    Parameters
-    ----------
-    gates : uint32 array of shape (n_neurons, ceil(n_samples / 32))
-        Bits.
-    n_samples : int
-        Number of samples.
-    dtype : dtype
-        float32 or float64.
-
-    Returns
-    -------
-    numbers : array of shape (n_neurons, n_samples)
-        Of the dtype.
-    """
-    xp, n_neurons = array_namespace(gates), gates.shape[0]
-    grid = -(-n_samples // _THREADS)
-    neurons_a_part, parts = n_parts(grid, n_neurons, fewest=_FEWEST_NEURONS)
-    numbers = xp.empty((n_neurons, n_samples), dtype=dtype)
-    Kernels.of_gates(numbers.dtype.itemsize).launch(
-        "open_gates",
-        (grid, parts),
-        _THREADS,
-        gates,
-        n_neurons,
-        n_samples,
-        neurons_a_part,
-        numbers,
-    )
-    return numbers
 
 
 def _sizes(numbers, block_signs):
