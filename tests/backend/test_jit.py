@@ -381,7 +381,7 @@ def test_compiled_pass_survives_a_fork():
         "    os._exit(0 if np.all(network.outputs(B, F) == network.outputs(B, F)) else 1)\n"
         "print(os.waitpid(child, 0)[1])\n"
     )
-    assert run_python(code) == "0"
+    assert run_python(code, OMP_NUM_THREADS="2") == "0"
 
 
 # ------------------------------------------------------------------- kernel tiles
