@@ -21,7 +21,7 @@ KERNELS = [
     ReluKernel(1, 0.2, "nngp"),
 ]
 # Rows and inputs: tiles of a single column, full ones, and some that are not full.
-SHAPES = [(1, 1), (32, 5), (33, 4), (70, 3)]
+SHAPES = [(1, 1), (64, 5), (65, 4), (140, 3)]
 # Roundings of the largest entry of the kernel of two columns.
 ROUNDINGS = 16
 
@@ -76,12 +76,12 @@ def test_kernel_of_one_set(card, kernel, n, d, dtype):
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
-@pytest.mark.parametrize("n_y", [1, 32, 45])
+@pytest.mark.parametrize("n_y", [1, 64, 77])
 def test_kernel_of_two_sets(card, kernel, n_y):
-    X, Y = rows(37, 3), rows(n_y, 3, seed=1)
+    X, Y = rows(70, 3), rows(n_y, 3, seed=1)
     Y[: min(n_y, 9)] = -X[: min(n_y, 9)]
     K = assemble(kernel, as_columns(card(X).T), as_columns(card(Y).T))
-    assert K.shape == (37, n_y)
+    assert K.shape == (70, n_y)
     assert is_right(kernel, K, X, Y)
 
 

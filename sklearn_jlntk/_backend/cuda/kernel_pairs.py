@@ -9,7 +9,7 @@ from sklearn_jlntk._backend.cuda._kernels import Kernels, is_compilable
 __all__ = ["Side", "has_relu_pairs", "relu_pairs", "relu_pairs_of_one_set"]
 
 # Side of a tile, as in relu_pairs.cu.
-_SIDE = 32
+_SIDE = 64
 
 
 class Side(NamedTuple):

@@ -7,7 +7,7 @@
 // of its tile before it works on the first, so that it waits for memory once. Compiled for
 // one NUMBER and KIND, with or without BIAS, at a time.
 
-#define SIDE 32
+#define SIDE 64
 #define THREADS 256
 #define STEP (THREADS / SIDE)
 #define ARC_SINE 0 // first layer trained, one hidden layer, no bias
