@@ -149,17 +149,20 @@ class MarkdownTable(CSVTable):
                 raise self.error(f"{path} has no heading {self.options['heading']!r}.")
             text = text.partition("\n## ")[0]
         rows = [
-            # "3.1 x" stays on one line.
-            [
-                cell.strip().replace(" x", "\N{NO-BREAK SPACE}x")
-                for cell in line.strip("| \n").split(" | ")
-            ]
+            [_as_text(cell.strip()) for cell in line.strip("| \n").split(" | ")]
             for line in text.splitlines()
             if line.startswith("|") and not line.startswith("| ---")
         ]
         lines = io.StringIO()
         csv.writer(lines).writerows(rows)
         return lines.getvalue().splitlines(), str(path)
+
+
+def _as_text(cell):
+    """Cell as text: "3.1 x" on one line, and a dash that begins no list."""
+    if cell == "-":
+        return "\N{EN DASH}"
+    return cell.replace(" x", "\N{NO-BREAK SPACE}x")
 
 
 def copy_mathjax(app, exception):

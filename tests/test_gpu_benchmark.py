@@ -107,3 +107,23 @@ def test_planned_steps_are_measured_where_there_is_a_plan(
     row = card.compare(card.Host(), problem, 1)
     assert row["note"] == "planned"
     assert row["seconds"][card.OURS] > 0
+
+
+def test_columns_are_those_with_a_figure_and_peers_come_first():
+    row = {"table": "Step", "n": 5, "note": "planned", "floor": 1e-3}
+    rows = [
+        {
+            **row,
+            "seconds": {"array path": 4e-3, card.OURS: 2e-3, "jax.jit": 6e-3},
+            "not run": {"torch.compile": "out of time"},
+        },
+        {**row, "seconds": {card.OURS: 1e-3}, "not run": {"jax.jit": "out of time"}},
+    ]
+    assert card.markdown(rows).splitlines()[2:] == [
+        "| n | ours, ms | jax.jit | array path | floor | how |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| 5 | 2 | 3.00 x | 2.00 x | 0.50 x | planned |",
+        "| 5 | 1 | out of time | - | 1.00 x | planned |",
+        "",
+        "Without a figure: torch.compile (out of time).",
+    ]

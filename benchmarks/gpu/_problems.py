@@ -116,7 +116,7 @@ class PlannedStep:
         )
         self.note = "planned"
         if getattr(self.plan, "_left", None) is not None:
-            self.note = "planned, TF32 parts"
+            self.note = "planned+TF32"
 
     def __call__(self):
         self.plan.run(1)

@@ -32,6 +32,9 @@ PACKAGES = ("cupy-cuda12x", "cupy-cuda13x")
 
 # Rows that are measured again replace those of the same run, and not those of another.
 KEY, KEEPS_ROWS = ("table", "number"), False
+# Contenders in the order of their columns.
+OTHERS = ("torch eager", "jax.jit", "torch.compile", "products alone")
+OTHERS += ("copy of the rows", "array path", Fit.CPU)
 # Seconds of calls back to back between two events, and most calls.
 TIMED, MOST_CALLS = 5e-3, 50
 
@@ -330,22 +333,17 @@ def markdown(rows):
 
 def _table(rows):
     fixed = ["table", "number", "seconds", "not run", "distance", "floor", "score"]
-    fixed += ["operations a second", "bytes a second"]
-    sizes = [name for name in rows[0] if name not in (*fixed, "note")]
-    has_note = any("note" in row for row in rows)
-    others = dict.fromkeys(
-        name
-        for row in rows
-        for name in (*row.get("seconds", {}), *row.get("not run", {}))
-        if name not in (OURS, "all")
-    )
+    fixed += ["note", "operations a second", "bytes a second"]
+    sizes = [name for name in rows[0] if name not in fixed]
+    timed_ones = {name for row in rows for name in row.get("seconds", {})}
+    others = [name for name in OTHERS if name in timed_ones]
     has_floor = any("floor" in row for row in rows)
+    has_note = any(row.get("note", "-") != "-" for row in rows)
     lines = []
     for row in rows:
         seconds, missing = row.get("seconds", {}), row.get("not run", {})
         own = seconds.get(OURS)
         cells = [row[name] or "-" for name in sizes]
-        cells += [row.get("note", "-")] * has_note
         cells.append(missing.get("all", "-") if own is None else f"{own * 1e3:.3g}")
         cells += [
             f"{seconds[name] / own:.2f} x"
@@ -355,6 +353,17 @@ def _table(rows):
         ]
         if has_floor:
             cells.append(f"{row['floor'] / own:.2f} x" if own else "-")
-        lines.append(cells)
-    sizes = [*sizes, *["how"] * has_note]
-    return table([*sizes, "ours, ms", *others, *["floor"] * has_floor], lines)
+        lines.append([*cells, *[row.get("note", "-")] * has_note])
+    names = [*sizes, "ours, ms", *others, *["floor"] * has_floor, *["how"] * has_note]
+    return table(names, lines) + _without_figures(rows, timed_ones)
+
+
+def _without_figures(rows, timed_ones):
+    """Line on the contenders that no row has a figure of, with the reasons."""
+    reasons = {}
+    for row in rows:
+        for name, reason in row.get("not run", {}).items():
+            if name not in (*timed_ones, "all"):
+                reasons.setdefault(name, {})[reason] = None
+    named = [f"{name} ({', '.join(why)})" for name, why in reasons.items()]
+    return f"\n\nWithout a figure: {'; '.join(named)}." if named else ""
