@@ -104,7 +104,7 @@ def prepared_relu_pass(embedded, input_signs, block_signs, readout, n_rows):
 
 
 def relu_outputs(hidden, input_signs, block_signs, positions, readout):
-    """Outputs u of `relu_pass` alone, in half of its time for one output."""
+    """Outputs u of `relu_pass`; gates are not projected back."""
     xp, embedded = array_namespace(hidden), _embedded(hidden, block_signs, positions)
     launch, sums = prepared_outputs(
         embedded, input_signs, block_signs, readout, hidden.shape[0]
@@ -128,11 +128,10 @@ def prepared_outputs(embedded, input_signs, block_signs, readout, n_rows):
     sums : array of shape (n_outputs, n_parts, n_samples)
         Partial sums of the outputs, in double precision.
     """
-    return _prepared_of_outputs(
-        "relu_outputs",
-        *(embedded, input_signs, block_signs, readout, n_rows),
-        lambda parts, n_sums: ((readout.shape[1], n_sums, len(embedded)), "float64"),
-    )
+    xp, (*_, n_sums) = array_namespace(embedded), _parts(embedded, readout)
+    sums = xp.empty((readout.shape[1], n_sums, len(embedded)), dtype=xp.float64)
+    arguments = embedded, input_signs, block_signs, readout, n_rows
+    return _prepared_of_outputs("relu_outputs", *arguments, sums), sums
 
 
 def prepared_adjoint(embedded, input_signs, block_signs, readout, n_rows, cotangents):
@@ -156,37 +155,29 @@ def prepared_adjoint(embedded, input_signs, block_signs, readout, n_rows, cotang
         Gates times the sum of v_q c_q, projected back, for the parts of the neurons;
         embedded too.
     """
-    return _prepared_of_outputs(
-        "relu_adjoint",
-        *(embedded, input_signs, block_signs, readout, n_rows),
-        lambda parts, _: ((parts, *embedded.shape), embedded.dtype),
-        cotangents,
-    )
+    xp, (*_, parts, _) = array_namespace(embedded), _parts(embedded, readout)
+    back = xp.empty((parts, *embedded.shape), dtype=embedded.dtype)
+    arguments = embedded, input_signs, block_signs, readout, n_rows
+    return _prepared_of_outputs("relu_adjoint", *arguments, cotangents, back), back
 
 
 def _prepared_of_outputs(
-    name, embedded, input_signs, block_signs, readout, n_rows, result, *others
+    name, embedded, input_signs, block_signs, readout, n_rows, *arrays
 ):
-    """Launch of a kernel of block_outputs.cu, and the array that it writes.
-
-    `result` gives shape and dtype of the array for a number of parts and of sums.
-    """
+    """Launch of a kernel of block_outputs.cu, whose last arguments are some arrays."""
     kernels, signs = _kernels_and_signs(embedded, input_signs, block_signs)
     xp, (n, length) = array_namespace(embedded), embedded.shape
     (n_neurons, n_outputs), n_blocks = readout.shape, block_signs.shape[0]
-    grid, blocks_a_part, parts, n_sums = _parts(kernels, n, n_neurons)
-    shape, dtype = result(parts, n_sums)
-    out = xp.empty(shape, dtype=dtype)
+    grid, blocks_a_part, parts, _ = _parts(embedded, readout)
     readout = xp.astype(readout, xp.int8)
     words = xp.stack([kernels.packed(v, n_blocks) for v in readout.T])
-    launch = Kernels.of_outputs(embedded.dtype.itemsize, length, n_outputs).prepared(
+    return Kernels.of_outputs(embedded.dtype.itemsize, length, n_outputs).prepared(
         name,
         (grid, parts),
         kernels.threads,
         *(embedded, *signs, words, words.shape[1]),
-        *(n, n_neurons, blocks_a_part, n_rows**-0.5, *others, out),
+        *(n, n_neurons, blocks_a_part, n_rows**-0.5, *arrays),
     )
-    return launch, out
 
 
 def _embedded(hidden, block_signs, positions):  # (k, n) -> (n, block_length)
@@ -197,10 +188,12 @@ def _embedded(hidden, block_signs, positions):  # (k, n) -> (n, block_length)
     return embedded
 
 
-def _parts(kernels, n_samples, n_neurons):
+def _parts(embedded, readout):
     """Thread blocks of samples, blocks of a part, parts, and partial sums of a sample."""
-    grid = kernels.thread_blocks(n_samples)
-    blocks_a_part, parts = n_parts(grid, -(-n_neurons // kernels.length))
+    n, length = embedded.shape
+    kernels = Kernels.of_blocks(embedded.dtype.itemsize, length)
+    grid = kernels.thread_blocks(n)
+    blocks_a_part, parts = n_parts(grid, -(-readout.shape[0] // length))
     return grid, blocks_a_part, parts, parts * kernels.warps_a_sample
 
 
@@ -216,7 +209,7 @@ def _prepared_passes(kernels, embedded, signs, input_signs, readout, n_rows):
     xp, (n, length) = array_namespace(embedded), embedded.shape
     n_neurons, n_outputs = readout.shape
     n_blocks = -(-n_neurons // length)
-    grid, blocks_a_part, parts, n_sums = _parts(kernels, n, n_neurons)
+    grid, blocks_a_part, parts, n_sums = _parts(embedded, readout)
     sums = xp.empty((n_outputs, n_sums, n), dtype=xp.float64)
     back = xp.empty((n_outputs, parts, n, length), dtype=embedded.dtype)
     launches = []
