@@ -281,7 +281,7 @@ class KernelDescent:
         rate = self.eigenvalues + self.alpha
         return descents_without_rows(
             1 - self.learning_rate * rate,
-            lambda t: self._gain(t) * self.coordinates[:, output],
+            lambda steps: self._gain(steps) * self.coordinates[:, output][:, None],
             self.vectors,
             self.root > 0,
             n_steps,
@@ -306,10 +306,12 @@ class KernelDescent:
     def _smallest(self):
         return float(self.eigenvalues[-1])
 
-    def _gain(self, step):  # -> (n_directions,)
+    def _gain(self, step):  # -> (n_directions,), or (n_directions, n) for n steps
         """Ratio of coefficient to residual, (1 - (1 - eta rate)^t) / rate."""
         xp = array_namespace(self.eigenvalues)
         rate = self.eigenvalues + self.alpha
+        if hasattr(step, "shape"):
+            rate = rate[:, None]
         moved = self.learning_rate * rate
         # Of slow directions the difference from one would lose its digits.
         is_slow = moved < 0.5
@@ -319,7 +321,7 @@ class KernelDescent:
         )
         known = rate > 0
         gain = progress / xp.where(known, rate, xp.ones_like(rate))
-        return xp.where(known, gain, xp.full_like(rate, self.learning_rate * step))
+        return xp.where(known, gain, xp.zeros_like(gain) + self.learning_rate * step)
 
     @property
     def _reach(self):  # -> (n_directions,)

@@ -1,6 +1,6 @@
 """Gradient descents with a fixed kernel that lack one training row each."""
 
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 __all__ = ["descents_without_rows"]
 
@@ -23,8 +23,9 @@ def descents_without_rows(factor, coefficients, vectors, counts, n_steps):
     factor : array of shape (n_directions,)
         Share of each direction's residual that a step leaves.
     coefficients : callable
-        Gives the coefficients :math:`W^{-1/2} c` of the descent on all rows after a number
-        of steps, along the eigenvectors.
+        Gives the coefficients :math:`W^{-1/2} c` of the descent on all rows, along the
+        eigenvectors: an array of shape (n_directions, n_block), of numbers of steps in one
+        of shape (n_block,).
     vectors : array of shape (n_samples, n_directions)
         All eigenvectors.
     counts : bool array of shape (n_samples,)
@@ -42,14 +43,18 @@ def descents_without_rows(factor, coefficients, vectors, counts, n_steps):
     """
     xp, taken = array_namespace(vectors), 0
     changes, counts = xp.zeros_like(vectors), counts[:, None]
+    steps = xp.arange(
+        min(_BLOCK, n_steps) + 1, dtype=factor.dtype, device=device(factor)
+    )
+    powers = factor[:, None] ** steps
+    echoes = vectors**2 @ powers
     while taken < n_steps:
         length = min(_BLOCK, n_steps - taken)
-        powers = xp.stack([factor**t for t in range(length + 1)], axis=1)
-        on_all = [coefficients(taken + t) for t in range(1, length + 1)]
-        reached = vectors @ xp.stack(on_all, axis=1)
+        steps, powers = steps[: length + 1], powers[:, : length + 1]
+        reached = vectors @ coefficients(steps[1:] + taken)
         reached = reached + (vectors * changes) @ powers[:, 1:]
         reached = xp.where(counts, reached, xp.zeros_like(reached))
-        pulled = _pulls(reached, vectors**2 @ powers)
+        pulled = _pulls(reached, echoes)
         before = changes
         changes = before * powers[:, -1] - vectors * (
             pulled @ xp.flip(powers[:, :-1], axis=1).T
