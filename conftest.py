@@ -9,6 +9,8 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 # torch's threads, of which threadpoolctl finds only some, spin while they wait for the next
 # of the small products: fits take twice the processor time.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Workers of Dask look every 10 ms at what their threads do, for a page that nobody opens.
+os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
 
 import pytest
 from threadpoolctl import threadpool_limits

@@ -50,7 +50,7 @@ def client():
         yield client
 
 
-def rows(n=340, chunks=60, seed=0):
+def rows(n=340, chunks=120, seed=0):
     """Rows that the workers draw."""
     return da.random.default_rng(seed).normal(size=(n, 5), chunks=(chunks, -1))
 

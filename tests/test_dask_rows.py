@@ -25,6 +25,7 @@ PAIRS = {
     "classifier": (DaskJLFactorizedNTKClassifier, JLFactorizedNTKClassifier),
 }
 DTYPES = ["float32", "float64", "int64"]
+GIVEN_RATE = {**NETWORK, "learning_rate": 1e-3}  # found by "auto" in 16 round trips
 X = np.rint(2 * np.random.default_rng(0).normal(size=(30, 8)))
 Y = np.random.default_rng(1).normal(size=30)
 
@@ -58,7 +59,7 @@ def targets(name):
 
 def both(name, rows, **params):
     """Fits on a cluster and on one machine, of the same network."""
-    params = {**NETWORK, **params}
+    params = {**GIVEN_RATE, **params}
     return tuple(make(**params).fit(rows, targets(name)) for make in PAIRS[name])
 
 
@@ -96,8 +97,8 @@ def test_sparse_chunks_are_accepted_and_unchanged(name, da):
     y = np.tile(targets(name), 2)
     rows = sparse.vstack(chunks, format="csr").toarray()
     on_cluster, local = PAIRS[name]
-    on_cluster = on_cluster(**NETWORK).fit(lazy, y)
-    local = local(**NETWORK).fit(rows, y)
+    on_cluster = on_cluster(**GIVEN_RATE).fit(lazy, y)
+    local = local(**GIVEN_RATE).fit(rows, y)
     assert_close(on_cluster.weights_, local.weights_, rtol=1e-9, atol=1e-12)
     assert_close(answer(on_cluster, lazy), answer(local, rows), rtol=1e-9, atol=1e-12)
 
@@ -181,7 +182,7 @@ def test_single_column_is_one_output_in_any_form(da, form, lazy, how):
     other = FORMS[form](y)
     if lazy:
         other = da.from_array(np.asarray(other), chunks=4)
-    model = DaskJLFactorizedNTKRegressor(**NETWORK, learning_rate=1e-3)
+    model = DaskJLFactorizedNTKRegressor(**GIVEN_RATE)
 
     def weights(first, second):
         return go_on(clone(model).fit(rows, first), how, rows, second)
@@ -196,7 +197,7 @@ def test_single_column_is_one_output_in_any_form(da, form, lazy, how):
 def test_error_for_other_number_of_outputs(da, lazy, how):
     rows = da.from_array(X, chunks=(20, -1)) if lazy else X
     two = np.stack([Y, Y], axis=1)
-    model = DaskJLFactorizedNTKRegressor(**NETWORK).fit(rows, Y)
+    model = DaskJLFactorizedNTKRegressor(**GIVEN_RATE).fit(rows, Y)
     with pytest.raises(ValueError, match="n_outputs=1, and n_outputs=2 is asked for"):
         go_on(model, how, rows, da.from_array(two) if lazy else two)
 
@@ -216,7 +217,7 @@ def test_error_for_other_number_of_outputs(da, lazy, how):
 @pytest.mark.parametrize("lazy", [False, True], ids=["", "lazy"])
 def test_error_for_labels_outside_the_classes(da, lazy, labels, classes, match):
     rows = da.from_array(X, chunks=(20, -1)) if lazy else X
-    model = DaskJLFactorizedNTKClassifier(**NETWORK)
+    model = DaskJLFactorizedNTKClassifier(**GIVEN_RATE)
     model.fit(rows, np.where(Y > 0, "high", "low"))
     with pytest.raises(ValueError, match=match):
         model.partial_fit(rows, da.from_array(labels) if lazy else labels, classes)
