@@ -28,7 +28,7 @@ NAMESPACES = ["numpy", "array_api_strict", "torch"]
 SMALL = {"width": 64, "max_iter": 60}
 DEFAULTS = [JLFactorizedNTKRegressor(), JLFactorizedNTKClassifier()]
 # Steps that are enough for the scores which the checks ask for.
-FEW_STEPS = {"width": 256, "max_iter": 150}
+FEW_STEPS = {"width": 256, "max_iter": 60}
 VARIANTS = [
     JLFactorizedNTKRegressor(factorization="abc", **FEW_STEPS),
     JLFactorizedNTKRegressor(factorization="dense", **FEW_STEPS),

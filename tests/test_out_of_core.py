@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from assertions import assert_same
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.callback import ScoringMonitor
 from sklearn.preprocessing import StandardScaler
 
@@ -73,8 +74,8 @@ def test_chunks_train_the_same_weights(factorization, kept, n_chunks, tmp_path):
     }
     rows = RowChunks(X, chunk_rows=CHUNKINGS[n_chunks], **how[kept])
     assert len(rows.slices) == n_chunks
-    model = regressor(factorization=factorization, alpha=0.1)
-    in_memory = regressor(factorization=factorization, alpha=0.1).fit(X, y, w)
+    model = regressor(factorization=factorization, alpha=0.1, max_iter=20)
+    in_memory = clone(model).fit(X, y, w)
     assert_same_training(model.fit(rows, y, w), in_memory)
     np.testing.assert_allclose(model.predict(rows), in_memory.predict(X), rtol=1e-9)
 

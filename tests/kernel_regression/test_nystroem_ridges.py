@@ -85,7 +85,7 @@ class Scaled(NystroemNTKKernel):
 @pytest.mark.parametrize("n_outputs", [None, 2])
 @pytest.mark.parametrize("rows", ["distinct", "weighted", "repeated"])
 def test_leave_one_out_is_leaving_one_out(rows, n_outputs, fit_intercept, monkeypatch):
-    X, y, weight, X_test = problem(n=35, n_outputs=n_outputs)
+    X, y, weight, X_test = problem(n=25, n_outputs=n_outputs)
     if rows == "distinct":
         weight = np.ones(len(X))
     if rows == "repeated":
