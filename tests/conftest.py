@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -24,16 +25,22 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=on_card)
 
 
-@pytest.fixture(params=NAMESPACES)
-def xp(request):
-    """Array namespace, by its array-api-compat wrapper; skipped where not installed."""
-    library = pytest.importorskip(request.param)
-    if request.param == "cupy" and not library.cuda.is_available():
+@cache
+def namespace(name):
+    """Array namespace of a library, by its array-api-compat wrapper."""
+    library = pytest.importorskip(name)
+    if name == "cupy" and not library.cuda.is_available():
         pytest.skip("no CUDA device")
     from array_api_compat import array_namespace
 
-    one = np.ones(1) if request.param == "numpy" else library.asarray([1.0])
+    one = np.ones(1) if name == "numpy" else library.asarray([1.0])
     return array_namespace(one)
+
+
+@pytest.fixture(params=NAMESPACES)
+def xp(request):
+    """Array namespace; skipped where its library is not installed."""
+    return namespace(request.param)
 
 
 @pytest.fixture(params=DTYPES)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same
+from interpreters import run_code
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
@@ -224,19 +225,14 @@ def test_error_without_gpu(estimator, monkeypatch):
     assert not [name for name in vars(model) if name.endswith("_")]
 
 
-def test_import_and_fit_do_not_import_other_array_libraries():
+def test_import_and_fit_do_not_import_other_array_libraries(tmp_path):
     code = (
         "import sys, numpy as np, sklearn_jlntk as s\n"
         "s.JLFactorizedNTKRegressor(width=8).fit(np.eye(4), np.arange(4.))\n"
         "print({'cupy', 'torch'} & set(sys.modules))"
     )
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert result.stdout.strip() == "set()"
+    result = run_code(code, tmp_path)
+    assert result.stdout.strip() == "set()", result.stderr
 
 
 # ------------------------------------------------------- one device for everything

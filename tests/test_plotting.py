@@ -1,12 +1,12 @@
 """Displays draw the numbers of the model, in lines that differ without colour."""
 
 import re
-import subprocess
 import sys
 from functools import partial
 
 import numpy as np
 import pytest
+from interpreters import run_code
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
@@ -365,6 +365,6 @@ def test_error_names_the_extra(model, monkeypatch):
         TrainingCurveDisplay.from_estimator(model)
 
 
-def test_importing_the_module_does_not_import_matplotlib():
+def test_importing_the_module_does_not_import_matplotlib(tmp_path):
     code = "import sys, sklearn_jlntk.plotting; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert run_code(code, tmp_path).returncode == 0

@@ -4,12 +4,11 @@ import errno
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import tempfile
 
 import numba
 import pytest
+from interpreters import run_code
 
 from sklearn_jlntk._backend.jit import _compiled
 
@@ -168,15 +167,9 @@ print(hashlib.sha256(weights.tobytes()).hexdigest())
 """
 
 
-def fit_in_a_process(folder):
+def fit_in_a_process(folder, output):
     """Checksum of the weights that a fit of a new process ends with."""
-    result = subprocess.run(
-        [sys.executable, "-c", CODE],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = run_code(CODE, output, NUMBA_CACHE_DIR=str(folder))
     assert result.returncode == 0, result.stderr
     assert not result.stderr
     return result.stdout
@@ -186,7 +179,7 @@ def fit_in_a_process(folder):
 def fitted(tmp_path_factory):
     """Folder with the files of a fit, and the checksum of its weights."""
     folder = tmp_path_factory.mktemp("numba")
-    weights = fit_in_a_process(folder)
+    weights = fit_in_a_process(folder, tmp_path_factory.mktemp("output"))
     assert files(folder, ".nbi")
     return folder, weights
 
@@ -197,10 +190,10 @@ def test_fit_is_correct_with_damaged_cache_files(fitted, tmp_path, damage):
     shutil.copytree(folder, tmp_path / "copy")
     for path in files(tmp_path / "copy"):
         DAMAGES[damage](path)
-    assert fit_in_a_process(tmp_path / "copy") == weights
+    assert fit_in_a_process(tmp_path / "copy", tmp_path) == weights
 
 
 def test_fit_is_correct_without_cache_files(fitted, tmp_path):
     path = tmp_path / "file"
     path.touch()
-    assert fit_in_a_process(path / "below") == fitted[1]
+    assert fit_in_a_process(path / "below", tmp_path) == fitted[1]

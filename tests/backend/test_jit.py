@@ -1,13 +1,12 @@
 """Compiled functions agree with array-API equivalents; conditions for their use."""
 
 import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from assertions import assert_close, assert_same
+from interpreters import run_code
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
@@ -323,26 +322,25 @@ def test_small_problems_and_other_arrays_are_not_compiled():
     assert not applies_to(bc, F)
 
 
-def run_python(code, **environment):
-    """Standard output of a fresh interpreter."""
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
+@pytest.fixture
+def run_python(tmp_path):
+    """Function that runs code in a new process, and returns its standard output."""
+
+    def run(code, **environment):
+        result = run_code(code, tmp_path, **environment)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    return run
 
 
-def test_import_does_not_import_numba():
+def test_import_does_not_import_numba(run_python):
     code = "import sys, sklearn_jlntk.network; print('numba' in sys.modules)"
     assert run_python(code) == "False"
 
 
 @pytest.mark.parametrize("depth, imported", [(1, "False"), (2, "True")])
-def test_large_kernel_matrix_imports_numba_only_to_use_it(depth, imported):
+def test_large_kernel_matrix_imports_numba_only_to_use_it(depth, imported, run_python):
     code = (
         "import sys, numpy as np; from sklearn_jlntk.kernels import ntk_kernel;"
         f"ntk_kernel(np.random.default_rng(0).normal(size=(800, 3)), depth={depth});"
@@ -365,23 +363,25 @@ applies_to = AbcNumbaPass().applies_to
 """
 
 
-def test_numba_disable_jit_switches_compiled_passes_off():
+def test_numba_disable_jit_switches_compiled_passes_off(run_python):
     code = LARGE + "print(applies_to(network, F), network.outputs(B, F).shape)"
     assert run_python(code, NUMBA_DISABLE_JIT="1") == "False (64,)"
     assert run_python(code, NUMBA_DISABLE_JIT="0") == "True (64,)"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_compiled_pass_survives_a_fork():
+def test_compiled_pass_survives_a_fork(run_python):
     code = LARGE + (
         "import os\n"
+        "from threadpoolctl import threadpool_limits\n"
+        "threadpool_limits(2)\n"
         "network.outputs(B, F)\n"
         "child = os.fork()\n"
         "if child == 0:\n"
         "    os._exit(0 if np.all(network.outputs(B, F) == network.outputs(B, F)) else 1)\n"
         "print(os.waitpid(child, 0)[1])\n"
     )
-    assert run_python(code, OMP_NUM_THREADS="2") == "0"
+    assert run_python(code) == "0"
 
 
 # ------------------------------------------------------------------- kernel tiles
