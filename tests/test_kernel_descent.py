@@ -302,3 +302,20 @@ def test_attribution_ranks_rows_as_retrained_networks_do():
         for i in range(5)
     ]
     assert np.mean(correlations) > 0.95
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.int32, np.uint8, np.asarray])
+def test_numbers_of_steps_are_integers_of_any_type(integer):
+    linear = Linear((), 0.3, True)
+    descent = linear.foretold()
+    others = linear.J_others @ linear.J.T
+    for method in (
+        descent.dual,
+        descent.residual,
+        lambda step: descent.predictions(others, step),
+        descent.losses,
+        descent.left,
+        lambda step: descent.attribute(others, step),
+        descent.leave_one_out,
+    ):
+        assert_close(method(integer(17)), method(17), rtol=1e-15)

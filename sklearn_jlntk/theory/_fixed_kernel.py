@@ -281,7 +281,7 @@ class KernelDescent:
         rate = self.eigenvalues + self.alpha
         return descents_without_rows(
             1 - self.learning_rate * rate,
-            lambda steps: self._gain(steps) * self.coordinates[:, output][:, None],
+            lambda steps: self._gains(steps) * self.coordinates[:, output][:, None],
             self.vectors,
             self.root > 0,
             n_steps,
@@ -306,22 +306,28 @@ class KernelDescent:
     def _smallest(self):
         return float(self.eigenvalues[-1])
 
-    def _gain(self, step):  # -> (n_directions,), or (n_directions, n) for n steps
-        """Ratio of coefficient to residual, (1 - (1 - eta rate)^t) / rate."""
+    def _gain(self, step):  # -> (n_directions,)
+        """Ratio of coefficient to residual after a number of steps."""
+        like = self.eigenvalues
+        steps = array_namespace(like).asarray(
+            [float(step)], dtype=like.dtype, device=device(like)
+        )
+        return self._gains(steps)[:, 0]
+
+    def _gains(self, steps):  # (t,) -> (n_directions, t)
+        """Ratios of coefficient to residual, (1 - (1 - eta rate)^t) / rate."""
         xp = array_namespace(self.eigenvalues)
-        rate = self.eigenvalues + self.alpha
-        if hasattr(step, "shape"):
-            rate = rate[:, None]
+        rate = (self.eigenvalues + self.alpha)[:, None]
         moved = self.learning_rate * rate
         # Of slow directions the difference from one would lose its digits.
         is_slow = moved < 0.5
         slow = xp.where(is_slow, moved, xp.zeros_like(moved))
         progress = xp.where(
-            is_slow, -xp.expm1(step * xp.log1p(-slow)), 1 - (1 - moved) ** step
+            is_slow, -xp.expm1(steps * xp.log1p(-slow)), 1 - (1 - moved) ** steps
         )
         known = rate > 0
         gain = progress / xp.where(known, rate, xp.ones_like(rate))
-        return xp.where(known, gain, xp.zeros_like(gain) + self.learning_rate * step)
+        return xp.where(known, gain, xp.zeros_like(gain) + self.learning_rate * steps)
 
     @property
     def _reach(self):  # -> (n_directions,)
