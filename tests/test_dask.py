@@ -40,10 +40,10 @@ def da():
 
 @pytest.fixture(scope="module")
 def client(da):
-    """Client of two worker processes, each a new interpreter."""
+    """Client of two worker processes."""
     from distributed import Client
 
-    with start_cluster(forked=False) as cluster, Client(cluster) as client:
+    with start_cluster() as cluster, Client(cluster) as client:
         yield client
 
 
@@ -84,6 +84,13 @@ def test_four_workers_give_the_model_of_one_machine(da, data):
         assert len(set(client.run(os.getpid).values())) == 4
         for rows in ((100, 0, 31, 209), 20):
             assert_fit_is_that_of_one_machine(client, da, data, rows)
+
+
+def test_worker_that_is_a_new_interpreter(da, data):
+    from distributed import Client
+
+    with start_cluster(1, forked=False) as cluster, Client(cluster) as client:
+        assert_fit_is_that_of_one_machine(client, da, data, 200)
 
 
 def assert_fit_is_that_of_one_machine(client, da, data, rows):
