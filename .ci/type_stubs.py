@@ -231,7 +231,7 @@ def annotation(words, *, returned, known=()):
 
 def without_shapes(words):
     """Type line without the default, shapes and braces."""
-    text = re.sub(r",? default=.*$", "", words.strip())
+    text = re.sub(r",? default=.*$", "", " ".join(words.split()))
     text = re.sub(r" of (any shape|shape \([^()]*\)( or \([^()]*\))*)", "", text)
     text = re.sub(r", \([^()]*\)$", "", text)  # the shape of a second name
     return text.replace("{", "").replace("}", "")
