@@ -159,9 +159,17 @@ def test_rows_without_weight_are_never_centers():
 # ------------------------------------------------------------------- convergence
 
 
-@pytest.mark.parametrize("alpha", [1e-6, 1e-2, 1e2])
+@pytest.mark.parametrize(
+    "namespace, alpha",
+    [
+        *(("numpy", alpha) for alpha in (1e-6, 1e-2, 1e2)),
+        ("torch", 1e-6),
+        ("array_api_strict", 1e2),
+    ],
+)
 @pytest.mark.parametrize("tails", ["gaussian", "heavy"])
-def test_few_iterations_for_any_ridge_and_rows(alpha, tails, xp):
+def test_few_iterations_for_any_ridge_and_rows(namespace, alpha, tails):
+    xp = pytest.importorskip(namespace)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(5000, 8))
     if tails == "heavy":

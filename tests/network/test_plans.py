@@ -28,7 +28,7 @@ PROBLEMS = {
     "abc": (300, 6, 45, 1, 40),
     "abc of three outputs": (200, 3, 17, 3, 64),
     "abc of a warp a sample": (1500, 2, 3, 1, 1024),
-    "abc of many outputs": (1500, 2, 9, 16, 1024),
+    "abc of many outputs": (100, 2, 5, 16, 64),
 }
 
 
