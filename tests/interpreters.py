@@ -58,7 +58,7 @@ def run_code(code, folder, **environment):
     **environment : str
         Variables of its environment, which numba reads, but not NumPy.
     """
-    if not hasattr(os, "fork"):
+    if sys.platform != "linux":  # libraries of other systems may not work in a fork
         return subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, **environment},
