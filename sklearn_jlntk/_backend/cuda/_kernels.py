@@ -18,11 +18,6 @@ _HELD = {4: 32, 8: 16}
 _FEWEST_LANES, _FEWEST_THREADS = 8, 128
 # Kinds of kernels between pairs, in the order of the numbers in relu_pairs.cu.
 _KINDS = ("arc-sine", "first", "all", "nngp")
-# Text before a source.
-_BEFORE = {
-    "block_hadamard.cu": "block_transform.cu",
-    "block_outputs.cu": "block_transform.cu",
-}
 # Threads of a thread block where these are more.
 _THREADS = {"relu_pairs.cu": 256, "steps.cu": 256}
 # Thread blocks that fill any GPU; work is not cut into more parts than needed for these.
@@ -167,12 +162,10 @@ class Kernels:
         return partial(function, grid, (threads,), tuple(typed))
 
     def text(self):
-        """Text of the source, with what comes before it."""
-        names = [_BEFORE[self.source]] if self.source in _BEFORE else []
+        """Text of the source, after that of the transform where there are blocks."""
         folder = files(__package__)
-        return "\n".join(
-            (folder / name).read_text("utf-8") for name in [*names, self.source]
-        )
+        names = [*["block_transform.cu"] * bool(self.length), self.source]
+        return "\n".join((folder / name).read_text("utf-8") for name in names)
 
 
 @cache

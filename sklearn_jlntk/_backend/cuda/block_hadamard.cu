@@ -34,13 +34,9 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
     const wide sample = (wide)blockIdx.x * SAMPLES + threadIdx.x / LANES;
     const bool is_there = sample < n_samples;
     const wide part = blockIdx.y, first = part * blocks_a_part;
-    NUMBER h[HELD], x[HELD], back[HELD];
+    NUMBER h[HELD], x[HELD], back[HELD] = {};
     double total = 0;
-#pragma unroll
-    for (int r = 0; r < HELD; ++r) {
-        h[r] = is_there ? hidden[sample * LENGTH + r * LANES + lane] : 0;
-        back[r] = 0;
-    }
+    load(h, hidden, sample, is_there, lane);
     for (wide block = first; block < first + blocks_a_part; ++block) {
         const wide rest = n_neurons - block * LENGTH;
         if (rest <= 0)
@@ -48,10 +44,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
         const int left = (int)(rest < LENGTH ? rest : LENGTH) - lane;
         const wide i = block * LANES + lane;
         const word in = block_signs[i], neuron = neuron_signs[i], out = back_signs[i];
-#pragma unroll
-        for (int r = 0; r < HELD; ++r)
-            x[r] = flip(h[r], in, r);
-        transform(x, lane, shared);
+        expand(x, h, in, lane, shared);
         NUMBER sum = 0;
 #pragma unroll
         for (int r = 0; r < HELD; ++r) {
@@ -73,10 +66,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pass(
     const int warp = lane / WARP_LANES, n_warps = LANES / WARP_LANES;
     if (lane % WARP_LANES == 0)
         sums[(part * n_warps + warp) * n_samples + sample] = scale * total;
-#pragma unroll
-    for (int r = 0; r < HELD; ++r)
-        gates[(part * n_samples + sample) * LENGTH + r * LANES + lane] =
-            (NUMBER)scale * back[r];
+    store(back, (NUMBER)scale, gates, part * n_samples + sample, lane);
 }
 
 // Sum of D_b H D_out x_b over the blocks x_b of each row, of all LENGTH coordinates.
@@ -91,10 +81,7 @@ extern "C" __global__ __launch_bounds__(THREADS, 512 / THREADS) void sketch_rows
     const int lane = threadIdx.x % LANES;
     const wide sample = (wide)blockIdx.x * SAMPLES + threadIdx.x / LANES;
     const bool is_there = sample < n_samples;
-    NUMBER x[HELD], total[HELD];
-#pragma unroll
-    for (int r = 0; r < HELD; ++r)
-        total[r] = 0;
+    NUMBER x[HELD], total[HELD] = {};
     for (wide start = 0, i = lane; start < n_inputs; start += LENGTH, i += LANES) {
         const wide rest = is_there ? n_inputs - start : 0;
         const int left = (int)(rest < LENGTH ? rest : LENGTH) - lane;
@@ -108,9 +95,6 @@ extern "C" __global__ __launch_bounds__(THREADS, 512 / THREADS) void sketch_rows
         for (int r = 0; r < HELD; ++r)
             total[r] += flip(x[r], out, r);
     }
-    if (!is_there)
-        return;
-#pragma unroll
-    for (int r = 0; r < HELD; ++r)
-        images[sample * LENGTH + r * LANES + lane] = (NUMBER)scale * total[r];
+    if (is_there)
+        store(total, (NUMBER)scale, images, sample, lane);
 }

@@ -5,25 +5,6 @@
 // Compiled for one NUMBER, LENGTH and HELD, and one number of OUTPUTS, at a time; the grid
 // is samples by parts of the blocks, as in relu_pass.
 
-// Hidden values of a sample; zeros where there is none.
-__device__ inline void load(
-    NUMBER (&h)[HELD], const NUMBER *hidden, wide sample, bool is_there, int lane)
-{
-#pragma unroll
-    for (int r = 0; r < HELD; ++r)
-        h[r] = is_there ? hidden[sample * LENGTH + r * LANES + lane] : 0;
-}
-
-// Neurons H D_b h of a block, before the signs D_out.
-__device__ inline void expand(
-    NUMBER (&x)[HELD], const NUMBER (&h)[HELD], word in, int lane, NUMBER *shared)
-{
-#pragma unroll
-    for (int r = 0; r < HELD; ++r)
-        x[r] = flip(h[r], in, r);
-    transform(x, lane, shared);
-}
-
 // For each sample and part, and each warp of the sample, the sums of v_q max(A h, 0).
 extern "C" __global__ __launch_bounds__(THREADS) void relu_outputs(
     const NUMBER *__restrict__ hidden, // (n_samples, LENGTH)
@@ -128,10 +109,6 @@ extern "C" __global__ __launch_bounds__(THREADS, 384 / THREADS) void relu_adjoin
         for (int r = 0; r < HELD; ++r)
             back[r] += flip(x[r], in, r);
     }
-    if (!is_there)
-        return;
-#pragma unroll
-    for (int r = 0; r < HELD; ++r)
-        adjoint[(part * n_samples + sample) * LENGTH + r * LANES + lane] =
-            (NUMBER)scale * back[r];
+    if (is_there)
+        store(back, (NUMBER)scale, adjoint, part * n_samples + sample, lane);
 }

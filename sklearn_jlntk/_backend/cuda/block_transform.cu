@@ -65,3 +65,31 @@ __device__ inline void transform(NUMBER (&x)[HELD], int lane, NUMBER *shared)
         __syncthreads();
     }
 }
+
+// Coordinates of a row of blocks, by the lanes of a sample; zeros where there is none.
+__device__ inline void load(
+    NUMBER (&x)[HELD], const NUMBER *rows, wide row, bool is_there, int lane)
+{
+#pragma unroll
+    for (int r = 0; r < HELD; ++r)
+        x[r] = is_there ? rows[row * LENGTH + r * LANES + lane] : 0;
+}
+
+// The same way back, times a factor.
+__device__ inline void store(
+    const NUMBER (&x)[HELD], NUMBER factor, NUMBER *rows, wide row, int lane)
+{
+#pragma unroll
+    for (int r = 0; r < HELD; ++r)
+        rows[row * LENGTH + r * LANES + lane] = factor * x[r];
+}
+
+// Neurons H D_b h of a block, before the signs D_out.
+__device__ inline void expand(
+    NUMBER (&x)[HELD], const NUMBER (&h)[HELD], word in, int lane, NUMBER *shared)
+{
+#pragma unroll
+    for (int r = 0; r < HELD; ++r)
+        x[r] = flip(h[r], in, r);
+    transform(x, lane, shared);
+}
