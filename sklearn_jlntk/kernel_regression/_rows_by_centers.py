@@ -90,7 +90,7 @@ class KernelWithCenters:
         return sketch
 
     def _sketch_on_device(self, root, n_rows, rng):
-        """Sums of which each takes equally many rows of a panel, or one fewer."""
+        """`sketch` where the panels are; each sum takes about as many rows of a panel."""
         xp, scale = array_namespace(root), _ENTRIES**-0.5
 
         def image(rows, panel):

@@ -1,10 +1,10 @@
 """Planned steps of ABC networks on a GPU.
 
 The weights are also kept embedded among the coordinates of a block, so that one product
-gives the input of the CUDA kernels. With one output a kernel computes it together with the
-projected gates, which are multiplied by the cotangents afterwards. With several outputs
-their cotangents are summed first, neuron by neuron, by a kernel that computes the gates
-again: projecting them for each output would take longer.
+gives the input of the CUDA kernels. With one output, one kernel computes the output and the
+projected gates, which are multiplied by the cotangents afterwards. With several outputs the
+cotangents are summed first, neuron by neuron, by a kernel that computes the gates again:
+projecting them for each output would take longer.
 """
 
 from sklearn_jlntk._backend import cuda
@@ -62,17 +62,18 @@ class AbcPlan(StepPlan):
             *(network.signs_like(features), weights.shape[0]),
         )
         if o == 1:
-            (self._outputs,), self._sums, back = cuda.prepared_relu_pass(*arguments)
-            self._adjoint, weigher, factors = [], self._kernels, self._cotangents
+            self._outputs, sums, back = cuda.prepared_relu_pass(*arguments)
+            self._sums, self._adjoint = sums[None, ...], []
+            weigher, factors = self._kernels, self._cotangents
         else:
             self._outputs, self._sums = cuda.prepared_outputs(*arguments)
             adjoint, back = cuda.prepared_adjoint(*arguments, self._cotangents)
+            self._adjoint = [adjoint]
             weigher = cuda.StepKernels(dtype.itemsize, "double")
-            self._adjoint, factors = [adjoint], xp.ones((1, n), dtype=dtype)
-            back = back[None, ...]
+            factors = xp.ones((1, n), dtype=dtype)
         self._squares = xp.empty((self._kernels.n_squares(n),), dtype=xp.float64)
         self._weighed = xp.empty((n, length), dtype=dtype)
-        self._adjoint.append(weigher.weigh(back, factors, self._weighed))
+        self._adjoint.append(weigher.weigh(back[None, ...], factors, self._weighed))
         self._gradient = xp.empty((l, length), dtype=dtype)
         n_penalties = self._kernels.n_penalties(weights)
         self._penalties = xp.empty((n_penalties,), dtype=xp.float64)

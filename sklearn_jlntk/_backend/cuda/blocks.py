@@ -65,42 +65,55 @@ def relu_pass(hidden, input_signs, block_signs, positions, readout):
     """
     xp, k = array_namespace(hidden), hidden.shape[0]
     embedded = _embedded(hidden, block_signs, positions)
-    kernels, signs = _kernels_and_signs(embedded, input_signs, block_signs)
     u, gates = [], []
-    for v in readout.T:
+    for q in range(readout.shape[1]):
         # One output after the other, so that the gates of the parts are held once.
-        (launch,), sums, back = _prepared_passes(
-            kernels, embedded, signs, input_signs, v[:, None], k
+        launch, sums, back = prepared_relu_pass(
+            embedded, input_signs, block_signs, readout[:, q : q + 1], k
         )
         launch()
-        u.append(xp.astype(xp.sum(sums[0, ...], axis=0), hidden.dtype))
-        gates.append(_sampled(xp.sum(back[0, ...], axis=0), positions).T)
+        u.append(xp.astype(xp.sum(sums, axis=0), hidden.dtype))
+        gates.append(_sampled(xp.sum(back, axis=0), positions).T)
     return xp.stack(u), _stacked(gates)
 
 
 def prepared_relu_pass(embedded, input_signs, block_signs, readout, n_rows):
-    """Launches of `relu_pass`, and the arrays that they write.
+    """Launch of `relu_pass` for one output, and the arrays that it writes.
 
     Parameters
     ----------
     embedded : array of shape (n_samples, block_length)
         Columns to expand, embedded among the coordinates of a block; read at each launch.
-    input_signs, block_signs, readout
+    input_signs, block_signs
         As for `relu_pass`.
+    readout : array of shape (width, 1)
+        Output signs v.
     n_rows : int
         Number of rows that are embedded.
 
     Returns
     -------
-    launches : list of callable
-        One for each output, without arguments.
-    sums : array of shape (n_outputs, n_parts, n_samples)
-        Partial sums of the outputs, in double precision.
-    back : array of shape (n_outputs, n_parts, n_samples, block_length)
+    launch : callable
+        Without arguments.
+    sums : array of shape (n_parts, n_samples)
+        Partial sums of the output, in double precision.
+    back : array of shape (n_parts, n_samples, block_length)
         Projected gates of the parts of the neurons, embedded too.
     """
     kernels, signs = _kernels_and_signs(embedded, input_signs, block_signs)
-    return _prepared_passes(kernels, embedded, signs, input_signs, readout, n_rows)
+    xp, n = array_namespace(embedded), embedded.shape[0]
+    grid, blocks_a_part, parts, n_sums = _parts(embedded, readout)
+    sums = xp.empty((n_sums, n), dtype=xp.float64)
+    back = xp.empty((parts, *embedded.shape), dtype=embedded.dtype)
+    back_signs = xp.astype(readout[:, 0], xp.int8) * input_signs
+    launch = kernels.prepared(
+        "relu_pass",
+        (grid, parts),
+        kernels.threads,
+        *(embedded, *signs, kernels.packed(back_signs, block_signs.shape[0])),
+        *(n, readout.shape[0], blocks_a_part, n_rows**-0.5, sums, back),
+    )
+    return launch, sums, back
 
 
 def relu_outputs(hidden, input_signs, block_signs, positions, readout):
@@ -118,8 +131,10 @@ def prepared_outputs(embedded, input_signs, block_signs, readout, n_rows):
 
     Parameters
     ----------
-    embedded, input_signs, block_signs, readout, n_rows
+    embedded, input_signs, block_signs, n_rows
         As for `prepared_relu_pass`.
+    readout : array of shape (width, n_outputs)
+        Output signs, a column v_q for each output.
 
     Returns
     -------
@@ -138,12 +153,14 @@ def prepared_adjoint(embedded, input_signs, block_signs, readout, n_rows, cotang
     """Launch that projects the cotangents of all outputs back, and what it writes.
 
     Of several outputs this takes three transforms, together with `prepared_outputs`, where
-    `prepared_relu_pass` takes two for each output.
+    `relu_pass` takes two for each output.
 
     Parameters
     ----------
-    embedded, input_signs, block_signs, readout, n_rows
+    embedded, input_signs, block_signs, n_rows
         As for `prepared_relu_pass`.
+    readout : array of shape (width, n_outputs)
+        Output signs, a column v_q for each output.
     cotangents : array of shape (n_outputs, n_samples)
         Numbers c_q of each sample, read at each launch.
 
@@ -202,28 +219,6 @@ def _kernels_and_signs(embedded, input_signs, block_signs):
     kernels = Kernels.of_blocks(embedded.dtype.itemsize, embedded.shape[1])
     n_blocks = block_signs.shape[0]
     return kernels, [kernels.packed(s, n_blocks) for s in (block_signs, input_signs)]
-
-
-def _prepared_passes(kernels, embedded, signs, input_signs, readout, n_rows):
-    """`prepared_relu_pass` for packed signs."""
-    xp, (n, length) = array_namespace(embedded), embedded.shape
-    n_neurons, n_outputs = readout.shape
-    n_blocks = -(-n_neurons // length)
-    grid, blocks_a_part, parts, n_sums = _parts(embedded, readout)
-    sums = xp.empty((n_outputs, n_sums, n), dtype=xp.float64)
-    back = xp.empty((n_outputs, parts, n, length), dtype=embedded.dtype)
-    launches = []
-    for q, v in enumerate(readout.T):
-        back_signs = kernels.packed(xp.astype(v, xp.int8) * input_signs, n_blocks)
-        launch = kernels.prepared(
-            "relu_pass",
-            (grid, parts),
-            kernels.threads,
-            *(embedded, *signs, back_signs, n, n_neurons, blocks_a_part),
-            *(n_rows**-0.5, sums[q, ...], back[q, ...]),
-        )
-        launches.append(launch)
-    return launches, sums, back
 
 
 def sketch_rows(X, input_signs, block_signs, positions):
