@@ -5,6 +5,10 @@
 // Compiled for one NUMBER, LENGTH and HELD, and one number of OUTPUTS, at a time; the grid
 // is samples by parts of the blocks, as in relu_pass.
 
+// Thread blocks of the adjoint on a multiprocessor: three have registers enough, but not
+// where a sample has several warps.
+#define FEWEST_BLOCKS (LANES > 32 ? 1 : 3)
+
 // For each sample and part, and each warp of the sample, the sums of v_q max(A h, 0).
 extern "C" __global__ __launch_bounds__(THREADS) void relu_outputs(
     const NUMBER *__restrict__ hidden, // (n_samples, LENGTH)
@@ -60,7 +64,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_outputs(
 
 // For each sample and part, A^T (1[A h > 0] times the sum of v_q c_q), with the cotangents
 // c_q of the sample.
-extern "C" __global__ __launch_bounds__(THREADS, 384 / THREADS) void relu_adjoint(
+extern "C" __global__ __launch_bounds__(THREADS, FEWEST_BLOCKS) void relu_adjoint(
     const NUMBER *__restrict__ hidden, // (n_samples, LENGTH)
     const word *__restrict__ block_signs, // D_b
     const word *__restrict__ neuron_signs, // D_out

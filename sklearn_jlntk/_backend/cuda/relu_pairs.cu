@@ -4,8 +4,8 @@
 // error of small angles. Where a cosine near one does not determine its angle, s or c comes
 // from the difference of the columns themselves. A thread block has a tile of SIDE columns
 // on either side; neighbouring threads have neighbouring columns y. It reads all products
-// of its tile before it works on the first, so that it waits for memory once. Compiled for
-// one NUMBER and KIND, with or without BIAS, at a time.
+// of its tile before it works on the first: eight or sixteen are on their way at a time.
+// Compiled for one NUMBER and KIND, with or without BIAS, at a time.
 
 #define SIDE 64
 #define THREADS 256
@@ -114,7 +114,7 @@ extern "C" __global__ __launch_bounds__(THREADS) void relu_pairs(
     const int lane = threadIdx.x % SIDE, first = threadIdx.x / SIDE;
     const wide top = (wide)(blockIdx.x / tiles) * SIDE;
     const wide j = (wide)(blockIdx.x % tiles) * SIDE + lane;
-#pragma unroll
+#pragma unroll 8 // with all 16, indices would be spilled
     for (int row = 0; row < SIDE; row += STEP) {
         const wide i = top + first + row;
         if (i < n_x && j < n_y)
